@@ -1,0 +1,16 @@
+interface UtilityPort {
+  on(event: 'message', listener: (event: { data: unknown }) => void): void
+  postMessage(message: unknown): void
+}
+
+/** A child's wire to the process that started it, the same under both hosts: `parentPort` of a utility process, else the channel of a forked child. The child ends with its parent. */
+export function connectParent<In, Out>(receive: (message: In) => void): (message: Out) => void {
+  const { parentPort } = process as { parentPort?: UtilityPort }
+  if (parentPort !== undefined) {
+    parentPort.on('message', ({ data }) => receive(data as In))
+    return (message) => parentPort.postMessage(message)
+  }
+  process.on('message', (message) => receive(message as In))
+  process.on('disconnect', () => process.exit())
+  return (message) => process.send?.(message)
+}
