@@ -1,0 +1,181 @@
+import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import type { ReplyEvent, ReplyParser, Tool } from '../messages.ts'
+import { newCallId, parseJson } from './calls.ts'
+import { heldTail } from './held-tail.ts'
+import { JsonScanner } from './json-scanner.ts'
+
+/** Objects inside one that is no call itself. */
+const mostTries = 50
+
+/**
+ * Finds calls behind a tag by the names of the declared tools, however the model wraps them (ollama-api §7.7).
+ *
+ * For Go templates, whose tag is the first text inside `if .ToolCalls`; `{` and `[` are tags only as the first thing of a reply.
+ */
+export class GenericCallParser implements ReplyParser {
+  readonly #tag: string
+  readonly #names: string[]
+  #state: 'prose' | 'calls' | 'closed'
+  /** Of a tag that may be beginning. */
+  #held = ''
+  #spaces = ''
+  /** What stands before the next object: a name may be in it. */
+  #before = ''
+  #object = ''
+  #scanner: JsonScanner | null = null
+  #called = 0
+  #wrote = false
+
+  constructor(tag: string, tools: readonly Tool[]) {
+    this.#tag = tag
+    this.#names = tools.map((tool) => tool.function.name)
+    this.#state = this.#names.length === 0 ? 'closed' : 'prose'
+  }
+
+  push(text: string): ReplyEvent[] {
+    const events: ReplyEvent[] = []
+    if (this.#state === 'prose') this.#seek(this.#held + text, events)
+    else if (this.#state === 'calls') this.#read(text, events)
+    else this.#emit(text, events)
+    return events
+  }
+
+  end(): ReplyEvent[] {
+    const events: ReplyEvent[] = []
+    const left = this.#before + this.#object
+    if (this.#state === 'prose') this.#emit(this.#spaces + this.#held, events)
+    else if (this.#state === 'calls' && this.#called === 0) {
+      // What began with a mere bracket may be anything.
+      if (this.#bare) this.#emit(this.#spaces + left, events)
+      else events.push({ type: 'broken-call', text: left })
+    } else if (this.#scanner !== null) events.push({ type: 'broken-call', text: this.#object })
+    // Behind a complete call only closing brackets and tags remain.
+    this.#held = this.#spaces = this.#before = this.#object = ''
+    this.#scanner = null
+    return events
+  }
+
+  get #bare(): boolean {
+    return this.#tag === '{' || this.#tag === '['
+  }
+
+  /** White space before a tag is not prose, and all of it is held until it is known what follows. */
+  #seek(text: string, events: ReplyEvent[]): void {
+    const at = text.indexOf(this.#tag)
+    const settled = at < 0 ? text.length - heldTail(text, [this.#tag]) : at
+    const kept = text.slice(0, settled).trimEnd()
+    if (this.#bare && kept !== '') {
+      this.#state = 'closed'
+      this.#emit(this.#spaces + text, events)
+      return
+    }
+    if (kept !== '') {
+      this.#emit(this.#spaces + kept, events)
+      this.#spaces = ''
+    }
+    this.#spaces += text.slice(kept.length, settled)
+    this.#held = at < 0 ? text.slice(settled) : ''
+    if (at < 0) return
+    this.#state = 'calls'
+    this.#read(text.slice(at), events)
+  }
+
+  /** Looks at each character once: objects that are no call are passed over. */
+  #read(piece: string, events: ReplyEvent[]): void {
+    let text = piece
+    while (text !== '') {
+      if (this.#scanner === null) {
+        if (this.#bare && this.#called > 0 && this.#close(text, events)) return
+        const open = text.indexOf('{')
+        this.#before += open < 0 ? text : text.slice(0, open)
+        if (open < 0) return
+        this.#scanner = new JsonScanner()
+        text = text.slice(open)
+      }
+      const length = this.#scanner.scan(text)
+      this.#object += length < 0 ? text : text.slice(0, length)
+      if (length < 0) return
+      this.#scanner = null
+      text = this.#take(events) + text.slice(length)
+    }
+    if (this.#scanner === null && this.#tag === '{' && this.#called > 0) this.#state = 'closed'
+  }
+
+  /** The object is whole: its call, if it holds one. What follows a call inside of it is returned, to be read again. */
+  #take(events: ReplyEvent[]): string {
+    const object = this.#object
+    const found = this.#callIn(object)
+    this.#object = ''
+    this.#before = found === null ? this.#before + object : ''
+    if (found === null) return ''
+    events.push({ type: 'tool-call', call: { id: newCallId(), index: this.#called++, name: found.name, arguments: found.args } })
+    return object.slice(found.end)
+  }
+
+  #callIn(object: string): { name: string; args: JsonObject; end: number } | null {
+    const text = this.#before + object
+    let name: string | null = null
+    let nameAt = -1
+    for (const candidate of this.#names) {
+      const at = text.indexOf(candidate)
+      if (at < 0 || (name !== null && (at > nameAt || (at === nameAt && candidate.length < name.length)))) continue
+      name = candidate
+      nameAt = at
+    }
+    if (name === null) return null
+    let tries = 0
+    for (let open = 0; open >= 0 && tries < mostTries; open = object.indexOf('{', open + 1), tries++) {
+      const length = new JsonScanner().scan(object.slice(open))
+      if (length < 0) continue
+      const value = parseJson(object.slice(open, open + length))
+      const args = isJsonObject(value) ? argumentsIn(value, name) : null
+      if (args !== null && this.#before.length + open + length > nameAt) return { name, args, end: open + length }
+    }
+    return null
+  }
+
+  /** After a call without a tag of its own the outer bracket ends the calls. */
+  #close(text: string, events: ReplyEvent[]): boolean {
+    const rest = (this.#before + text).trimStart()
+    if (this.#tag === '[' && !rest.startsWith(']')) return false
+    this.#state = 'closed'
+    this.#emit(this.#tag === '[' ? rest.slice(1) : rest, events)
+    return true
+  }
+
+  #emit(text: string, events: ReplyEvent[]): void {
+    const kept = this.#called > 0 && !this.#wrote ? text.trimStart() : text
+    if (kept === '') return
+    events.push({ type: 'text', text: kept })
+    this.#wrote = true
+  }
+}
+
+/** The arguments for `name` in a JSON object: beside its name, under its name, deeper, or the object itself. */
+function argumentsIn(value: JsonObject, name: string): JsonObject | null {
+  if (typeof value.name === 'string') {
+    const given = value.arguments ?? value.parameters
+    const args = typeof given === 'string' ? parseJson(given) : given
+    return isJsonObject(args) ? args : null
+  }
+  return nested(value, name) ?? value
+}
+
+function nested(value: Json | undefined, name: string): JsonObject | null {
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      const found = nested(item, name)
+      if (found !== null) return found
+    }
+    return null
+  }
+  if (!isJsonObject(value)) return null
+  if (value.name === name) return argumentsIn(value, name)
+  const direct = value[name]
+  if (isJsonObject(direct)) return direct
+  for (const item of Object.values(value)) {
+    const found = nested(item, name)
+    if (found !== null) return found
+  }
+  return null
+}

@@ -1,0 +1,107 @@
+import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import { BareCallReader } from './bare-call-reader.ts'
+import { type CallFormat, callFromObject, parseJson, type RawCall } from './calls.ts'
+import { callsFrom, JsonCallReader } from './json-call-reader.ts'
+import { JsonScanner } from './json-scanner.ts'
+import { NamedCallReader } from './named-call-reader.ts'
+
+/** A call that no conversation holds: where a template writes it shows the form. */
+export const probeCall = { name: 'qzprobe', arguments: { qzkey: 'qzvalue' } } as const
+
+/**
+ * How a template writes calls, from one reply that it rendered with the probe's call and with words in its place.
+ *
+ * Forms: a tag and JSON (one object or a list of them, or bare), or a name and its arguments in JSON; null for any other.
+ */
+export function inferFormat(withCall: string, withWords: string): CallFormat | null {
+  const written = difference(withCall, withWords)
+  const nameAt = written.indexOf(probeCall.name)
+  if (nameAt < 0) return null
+  return wrappedForm(written, nameAt) ?? namedForm(written, nameAt)
+}
+
+/** What only the first text has, between what both begin and end with. */
+function difference(text: string, other: string): string {
+  let start = 0
+  while (start < text.length && text[start] === other[start]) start++
+  let end = text.length
+  for (let otherEnd = other.length; end > start && otherEnd > start && text[end - 1] === other[otherEnd - 1]; otherEnd--) end--
+  return text.slice(start, end)
+}
+
+/** Name and arguments inside one JSON value. */
+function wrappedForm(written: string, nameAt: number): CallFormat | null {
+  for (const found of written.slice(0, nameAt).matchAll(/[{[]/g)) {
+    const length = new JsonScanner().scan(written.slice(found.index))
+    const value = length < 0 ? undefined : parseJson(written.slice(found.index, found.index + length))
+    const toCall = value === undefined ? null : callShape(Array.isArray(value) ? value[0] : value)
+    if (toCall === null) continue
+    const tag = lastLine(written.slice(0, found.index))
+    const end = firstLine(written.slice(found.index + length))
+    const reader = () => new JsonCallReader(end, (item) => callsFrom(item, toCall))
+    return tag === '' ? bareFormat(toCall) : { starts: [tag], createReader: reader }
+  }
+  return null
+}
+
+function bareFormat(toCall: (item: Json) => RawCall | null): CallFormat {
+  return {
+    starts: [],
+    startsReply: ['{', '['],
+    createReader(tools, start) {
+      const names = tools.map((tool) => tool.function.name)
+      const declared = (item: Json) => {
+        const call = toCall(item)
+        return call !== null && names.includes(call.name) ? call : null
+      }
+      return new BareCallReader(start, names, new JsonCallReader('', (value) => callsFrom(value, declared)))
+    },
+  }
+}
+
+/** A name, and its arguments as JSON somewhere behind it. */
+function namedForm(written: string, nameAt: number): CallFormat | null {
+  const afterName = nameAt + probeCall.name.length
+  const argumentsAt = written.indexOf('{', afterName)
+  const length = argumentsAt < 0 ? -1 : new JsonScanner().scan(written.slice(argumentsAt))
+  const args = length < 0 ? undefined : parseJson(written.slice(argumentsAt, argumentsAt + length))
+  const tag = lastLine(written.slice(0, nameAt))
+  if (!isJsonObject(args) || args.qzkey !== probeCall.arguments.qzkey || tag === '') return null
+  const between = written.slice(afterName, argumentsAt)
+  const end = firstLine(written.slice(argumentsAt + length))
+  return { starts: [tag], createReader: () => new NamedCallReader(between.trim() || between.slice(0, 1) || '{', end) }
+}
+
+/** How to take a call from such an object; null when it does not hold the probe. */
+function callShape(value: Json | undefined): ((item: Json) => RawCall | null) | null {
+  if (!isJsonObject(value)) return null
+  if (holdsArguments(value[probeCall.name])) return keyedCall
+  const nameKey = Object.keys(value).find((key) => value[key] === probeCall.name)
+  const argumentsKey = Object.keys(value).find((key) => holdsArguments(value[key]))
+  if (nameKey !== undefined && argumentsKey !== undefined) return (item) => callFromObject(item, [nameKey], [argumentsKey])
+  for (const key of Object.keys(value)) {
+    const inner = callShape(value[key])
+    if (inner !== null) return (item) => (isJsonObject(item) && item[key] !== undefined ? inner(item[key]) : null)
+  }
+  return null
+}
+
+function holdsArguments(value: Json | undefined): boolean {
+  const args = typeof value === 'string' ? parseJson(value) : value
+  return isJsonObject(args) && args.qzkey === probeCall.arguments.qzkey
+}
+
+function keyedCall(item: Json): RawCall | null {
+  const [entry, ...others] = Object.entries(isJsonObject(item) ? item : {})
+  if (entry === undefined || others.length > 0) return null
+  const [name, args] = entry
+  return isJsonObject(args) ? { name, arguments: args as JsonObject } : null
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1)?.trim() ?? ''
+}
+
+function firstLine(text: string): string {
+  return text.trimStart().split('\n')[0]?.trim() ?? ''
+}
