@@ -1,0 +1,16 @@
+import path from 'node:path'
+import type { Command } from './command.ts'
+
+export const importCommand: Command = {
+  name: 'import',
+  usage: 'FILE [NAME]',
+  about: 'Make a model of a GGUF file, which stays where it is',
+  flags: [{ name: 'copy', type: 'boolean', about: 'Copy the file into the store, so that it may be moved or deleted' }],
+  words: [1, 2],
+  details: 'Of a model in several parts name any part. Without NAME the model is called as its folder and file are.',
+  async run({ client, terminal }, { words: [file = '', name = ''], flags }) {
+    const copy = flags.isOn('copy')
+    const imported = await client.call<{ name: string; path: string }>('POST', '/api/import', { path: path.resolve(file), name, copy })
+    terminal.output.write(copy ? `copied to '${imported.name}'\n` : `'${imported.name}' runs ${imported.path} where it lies\n`)
+  },
+}

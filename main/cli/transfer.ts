@@ -1,0 +1,25 @@
+import type { Flag } from './arguments.ts'
+import type { Context } from './command.ts'
+import { Progress } from './progress.ts'
+import type { ProgressLine } from './protocol.ts'
+
+export const insecureFlag: Flag = { name: 'insecure', type: 'boolean', about: 'Allow a registry without TLS' }
+
+/** Follows a stream of progress lines, with a bar for each blob, until the server says `success`. The signal closes the connection, which stops the server's work. */
+export async function followProgress(
+  { client, terminal }: Pick<Context, 'client' | 'terminal'>,
+  path: string,
+  body: object,
+  signal?: AbortSignal,
+): Promise<void> {
+  using progress = new Progress(terminal.errors)
+  let latest = ''
+  for await (const { status, digest, total, completed = 0 } of client.stream<ProgressLine>(path, { ...body, stream: true }, signal)) {
+    latest = status
+    if (digest !== undefined && total !== undefined) progress.bar(digest, status, completed, total)
+    else progress.status(status)
+  }
+  if (latest !== 'success') throw new Error('the server stopped before it was done')
+  progress.stop({ keep: true })
+  if (terminal.errors.isTTY) terminal.errors.write('success\n')
+}
