@@ -1,0 +1,44 @@
+import { jsonGrammar, schemaToGrammar, withLeadingSpace } from '../prompt/json-schema/grammar.ts'
+import type { Tool } from '../prompt/messages.ts'
+import { toolGrammar } from '../prompt/tool-grammar.ts'
+import type { Grammar } from '../runtime/protocol.ts'
+import type { ChatRequest, Format } from './events.ts'
+import type { ResolvedOptions } from './options.ts'
+
+/** Tags of a thinking block that may stand before a reply; `opened` by the prompt already. */
+export interface ThinkingBlock {
+  open: string
+  close: string
+  opened: boolean
+}
+
+/**
+ * What holds a structured reply, once it is known whether thinking may come first; null for a free reply.
+ *
+ * Throws `invalid-request` naming the keyword of a schema that cannot be honoured, before anything is loaded.
+ */
+export function replyGrammar(options: ResolvedOptions, format: Format | null): ((thinking: ThinkingBlock | null) => Grammar) | null {
+  const given = options.grammar ?? (format?.type === 'grammar' ? format.gbnf : null)
+  if (given !== null) return (thinking) => ({ gbnf: given, begin: begin(thinking) })
+  if (format === null || format.type === 'grammar') return null
+  const gbnf = format.type === 'json' ? jsonGrammar : schemaToGrammar(format.schema)
+  return (thinking) => ({ gbnf: thinking ? withLeadingSpace(gbnf) : gbnf, begin: begin(thinking) })
+}
+
+/** Holds calls to the declared tools: from the first token when one must be called, else from where the model begins one. */
+export function callGrammar(
+  template: string,
+  tools: Tool[],
+  { toolChoice: choice, parallelCalls: parallel = true }: Pick<ChatRequest, 'toolChoice' | 'parallelCalls'>,
+  thinking: ThinkingBlock | null,
+): Grammar | null {
+  const found = toolGrammar(template, tools, { only: typeof choice === 'object' ? choice.name : null, parallel })
+  if (found === null) return null
+  const { gbnf, trigger } = found
+  if (choice === 'auto' || choice === 'none') return { gbnf, begin: { kind: 'on-trigger', patterns: [trigger] } }
+  return { gbnf: thinking ? withLeadingSpace(gbnf) : gbnf, begin: begin(thinking) }
+}
+
+function begin(thinking: ThinkingBlock | null): Grammar['begin'] {
+  return thinking ? { kind: 'after-thinking', ...thinking } : { kind: 'start' }
+}
