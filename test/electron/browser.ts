@@ -1,0 +1,78 @@
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { type BrowserContext, chromium, type Route } from 'playwright'
+
+/** Scheme → what `protocol.handle` was given. */
+export const schemes = new Map<string, ((request: Request) => Promise<Response>) | null>()
+
+/** Addresses that a page asked for and that no scheme of ours serves; none was let through. */
+export const strayRequests: string[] = []
+
+// Chromium refuses an unknown scheme before anybody can answer it, so `app://bundle/x` is `https://bundle.app.double.invalid/x` in there:
+// a secure context that can never reach a network.
+const suffix = 'double.invalid'
+const inChromium = new RegExp(`^https://([^/]+)\\.([a-z][a-z0-9+-]*)\\.${suffix.replace('.', '\\.')}(?=[/?#]|$)`)
+
+export const toChromium = (url: string) =>
+  url.replace(/^([a-z][a-z0-9+.-]*):\/\/([^/?#]+)/, (whole, scheme, host) => (schemes.has(scheme) ? `https://${host}.${scheme}.${suffix}` : whole))
+export const toApp = (url: string) => url.replace(inChromium, '$2://$1')
+
+/** The scheme's origin, which `URL` calls "null". */
+export function originOf(url: string): string {
+  const { protocol, host } = new URL(url)
+  return `${protocol}//${host}`
+}
+
+let opened: Promise<BrowserContext> | undefined
+let profile = ''
+
+/** The Chromium that stands for Electron's own; its profile lies in `userData`, so that storage survives a restart. */
+export function browser(userData: string): Promise<BrowserContext> {
+  opened ??= (async () => {
+    profile = path.join(userData, 'chromium')
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: process.env.DOUBLE_CHROMIUM ?? '/usr/bin/chromium',
+      headless: true,
+      viewport: null,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--remote-debugging-port=0'],
+    })
+    await context.route('**/*', answer)
+    return context
+  })()
+  return opened
+}
+
+export async function closeBrowser(): Promise<void> {
+  await (await opened)?.close()
+}
+
+/** Where a test connects. */
+export function debuggingEndpoint(): string {
+  const file = path.join(profile, 'DevToolsActivePort')
+  if (!existsSync(file)) throw new Error('Chromium did not say where its debugger listens')
+  return `http://127.0.0.1:${readFileSync(file, 'utf8').split('\n', 1)[0]}`
+}
+
+async function answer(route: Route): Promise<void> {
+  const request = route.request()
+  if (request.isNavigationRequest() && !hasFrame(route)) {
+    // A page that window.open is making: `popup` decides on it.
+    return route.fulfill({ status: 200, contentType: 'text/html', body: '' })
+  }
+  const url = toApp(request.url())
+  const handler = schemes.get(new URL(url).protocol.slice(0, -1))
+  if (handler === undefined || handler === null) {
+    strayRequests.push(url)
+    return route.abort('internetdisconnected')
+  }
+  const response = await handler(new Request(url, { method: request.method(), headers: request.headers() }))
+  await route.fulfill({ status: response.status, headers: Object.fromEntries(response.headers), body: Buffer.from(await response.arrayBuffer()) })
+}
+
+function hasFrame(route: Route): boolean {
+  try {
+    return route.request().frame() !== null
+  } catch {
+    return false
+  }
+}
