@@ -22,13 +22,13 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(OLLAMA|PADDOCK|LLAMA)_/.test(name)))
 }
 
-/** Starts the program itself, as a user does, in folders of its own and on a free port. */
-export async function startProgram({ env = {}, args = ['serve'] }: { env?: Record<string, string>; args?: string[] } = {}): Promise<Program> {
+/** Starts the program itself by its launcher, as a user does, in folders of its own and on a free port. */
+export async function startProgram({ env = {} }: { env?: Record<string, string> } = {}): Promise<Program> {
   await using stack = new AsyncDisposableStack()
   const home = stack.use(await temporaryFolder()).path
   const models = env.OLLAMA_MODELS ?? path.join(home, 'models')
   const started = performance.now()
-  const child = spawn(process.execPath, [path.join(root, 'main/serve.ts'), ...args], {
+  const child = spawn(process.execPath, [path.join(root, 'main/launch.mjs'), 'serve'], {
     env: { ...cleanEnvironment(), PADDOCK_HOME: home, OLLAMA_MODELS: models, OLLAMA_HOST: '127.0.0.1:0', PADDOCK_ORIGINS: 'none', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
