@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
 import path from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import type { Host } from './server.ts'
 
 // Headless entry: the command line and, with `serve` or no command, the server on plain Node.
-enableCompileCache()
+
 // Young objects stay in as little memory as they begin in: an idle server holds a tenth less, and a busy one is not slower for it.
 setFlagsFromString('--semi-space-growth-factor=1')
 

@@ -1,3 +1,8 @@
+import { flushCompileCache } from 'node:module'
+
+/** When what a child has compiled is kept for the next one: not while somebody waits for its first answer. */
+const flushDelayMs = 2000
+
 interface UtilityPort {
   on(event: 'message', listener: (event: { data: unknown }) => void): void
   postMessage(message: unknown): void
@@ -12,5 +17,7 @@ export function connectParent<In, Out>(receive: (message: In) => void): (message
   }
   process.on('message', (message) => receive(message as In))
   process.on('disconnect', () => process.exit())
+  // Most children end by SIGKILL, which writes nothing.
+  process.once('message', () => setTimeout(flushCompileCache, flushDelayMs).unref())
   return (message) => process.send?.(message)
 }
