@@ -5,7 +5,9 @@ import type { Lease } from '../../../main/runtime/lease.ts'
 import type { Spawn } from '../../../main/runtime/process.ts'
 import { Runner } from '../../../main/runtime/runner.ts'
 import { Scheduler, type SchedulerSettings } from '../../../main/runtime/scheduler.ts'
-import { cpuBuild, criaFile, request, runnerEntry, say, spawn } from './cria.ts'
+import { criaFile } from '../../helpers/library.ts'
+import { cpuBuild } from '../../helpers/runner-requests.ts'
+import { request, runnerEntry, say, spawn } from './cria.ts'
 import { demand, never } from './stand-ins.ts'
 
 /** cria under several names: each key is a model of its own to the scheduler. */
