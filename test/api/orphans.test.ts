@@ -50,5 +50,5 @@ test.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(
     await expect.poll(() => stillRunning(members)).toEqual([])
     await work
   },
-  60_000,
+  120_000,
 )
