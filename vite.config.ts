@@ -110,6 +110,9 @@ function app(): Plugin {
   }
 }
 
+/** What a test waits for comes when it comes: on a busy machine a second is nothing. */
+const patience = { poll: { timeout: 20_000 } }
+
 export default defineConfig({
   root: at('renderer'),
   base: './',
@@ -153,12 +156,13 @@ export default defineConfig({
           pool: 'forks',
           testTimeout: 30_000,
           hookTimeout: 60_000,
+          expect: patience,
         },
       },
       {
         root,
         resolve: { conditions: ['browser'] },
-        test: { name: 'renderer', include: ['test/renderer/**/*.test.ts'], environment: 'node' },
+        test: { name: 'renderer', include: ['test/renderer/**/*.test.ts'], environment: 'node', expect: patience },
       },
       {
         root,
@@ -171,6 +175,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          expect: patience,
         },
       },
     ],

@@ -30,8 +30,10 @@ type Capability = 'completion' | 'embedding' | 'tools' | 'thinking' | 'insert' |
 export interface ModelEntry {
   /** As the user writes it: `smollm2:135m`. */
   name: string
-  /** `store` is ours, `bundled` ships with the app, else whose it is. */
+  /** `store` is ours, `bundled` ships with the app, `file` is one that the user opened, else whose it is. */
   origin: string
+  /** It runs in an engine on another machine or in another program; what the user writes goes there. */
+  elsewhere: boolean
   sizeBytes: number
   modifiedAtMs: number
   family: string

@@ -98,6 +98,7 @@ function modelEntry({ name, origin, sizeBytes, modifiedAt, details, capabilities
   return {
     name: displayName(name),
     origin,
+    elsewhere: false,
     sizeBytes,
     modifiedAtMs: modifiedAt.getTime(),
     family: details.family,
@@ -124,6 +125,7 @@ function elsewhereEntry({
   return {
     name,
     origin: upstream.name,
+    elsewhere: true,
     sizeBytes,
     modifiedAtMs: modifiedAt?.getTime() ?? 0,
     family,

@@ -1,14 +1,10 @@
 import type { UtilityProcess } from 'electron'
-import { type ChildExit, childEnvironment, type Spawn, Tail } from '../runtime/process.ts'
+import { LastWords } from '../runtime/last-words.ts'
+import { childEnvironment, type Spawn } from '../runtime/process.ts'
 
 interface Fork {
   fork(file: string, args: string[], options: { env: NodeJS.ProcessEnv; cwd?: string; stdio: 'pipe'; serviceName: string }): UtilityProcess
 }
-
-const stderrTailChars = 64 * 1024
-
-/** How long an exit waits for the rest of stderr. */
-const drainMs = 250
 
 /** Children of Electron: utility processes, which need no executable that runs as Node. */
 export function utilitySpawner(utilityProcess: Fork, env: NodeJS.ProcessEnv = process.env): Spawn {
@@ -20,22 +16,16 @@ export function utilitySpawner(utilityProcess: Fork, env: NodeJS.ProcessEnv = pr
       stdio: 'pipe',
       serviceName: name,
     })
-    const tail = new Tail(stderrTailChars)
-    child.stdout?.resume()
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => tail.write(text))
-
+    const words = new LastWords(child)
     let alive = true
     let killWhenSpawned = false
-    const gone = Promise.withResolvers<ChildExit>()
-    child.on('error', (type, location) => tail.write(`${type} ${location}\n`))
+    child.on('error', (type, location) => words.add(`${type} ${location}\n`))
     child.once('spawn', () => {
       if (killWhenSpawned && child.pid !== undefined) process.kill(child.pid, 'SIGKILL')
     })
     child.once('exit', (code) => {
       alive = false
-      const exit = { code, signal: null }
-      child.stderr?.once('close', () => gone.resolve(exit))
-      setTimeout(() => gone.resolve(exit), drainMs).unref()
+      words.ended({ code, signal: null })
     })
     return {
       get pid() {
@@ -48,9 +38,9 @@ export function utilitySpawner(utilityProcess: Fork, env: NodeJS.ProcessEnv = pr
         child.on('message', listener)
       },
       onExit(listener) {
-        void gone.promise.then(listener)
+        void words.exit.then(listener)
       },
-      stderrTail: () => tail.text(),
+      stderrTail: () => words.text(),
       kill() {
         if (!alive) return
         // `child.kill()` only asks; a runner in native code does not hear it.

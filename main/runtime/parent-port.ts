@@ -16,8 +16,10 @@ export function connectParent<In, Out>(receive: (message: In) => void): (message
     return (message) => parentPort.postMessage(message)
   }
   process.on('message', (message) => receive(message as In))
-  process.on('disconnect', () => process.exit())
+  // Not by `process.exit`: it waits for native threads, and those wait for this one where they call back.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
   // Most children end by SIGKILL, which writes nothing.
   process.once('message', () => setTimeout(flushCompileCache, flushDelayMs).unref())
-  return (message) => process.send?.(message)
+  // What cannot be sent any more is no error of its own; the end of the channel follows.
+  return (message) => process.send?.(message, undefined, undefined, () => {})
 }

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { LastWords } from './last-words.ts'
 
 /** Files of the child processes, as the entry that starts the program knows them: `.ts` sources, or bundled `.js`. */
 export interface RuntimeEntries {
@@ -30,11 +31,6 @@ export interface ChildHandle {
 /** Messages are plain data (JSON): no typed arrays, no `undefined` that matters. */
 export type Spawn = (file: string, options: { name: string; env?: Record<string, string>; cwd?: string }) => ChildHandle
 
-const stderrTailChars = 64 * 1024
-
-/** How long an exit waits for the rest of stderr. */
-const drainMs = 250
-
 /** Children of plain Node. `env` is what they inherit from, by `childEnvironment`. */
 export function forkSpawner(env: NodeJS.ProcessEnv = process.env): Spawn {
   const inherited = childEnvironment(env)
@@ -48,20 +44,12 @@ export function forkSpawner(env: NodeJS.ProcessEnv = process.env): Spawn {
       detached: process.platform !== 'win32',
       windowsHide: true,
     })
-    const tail = new Tail(stderrTailChars)
-    child.stdout?.resume()
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => tail.write(text))
-
-    const gone = Promise.withResolvers<ChildExit>()
-    child.once('error', (error) => {
-      tail.write(`${error.message}\n`)
-      if (child.pid === undefined) gone.resolve({ code: null, signal: null })
+    const words = new LastWords(child)
+    child.on('error', (error) => {
+      words.add(`${error.message}\n`)
+      if (child.pid === undefined) words.ended({ code: null, signal: null })
     })
-    child.once('exit', (code, signal) => {
-      const exit = { code, signal }
-      child.once('close', () => gone.resolve(exit))
-      setTimeout(() => gone.resolve(exit), drainMs).unref()
-    })
+    child.once('exit', (code, signal) => words.ended({ code, signal }))
     return {
       pid: child.pid,
       post(message) {
@@ -72,9 +60,9 @@ export function forkSpawner(env: NodeJS.ProcessEnv = process.env): Spawn {
         child.on('message', listener)
       },
       onExit(listener) {
-        void gone.promise.then(listener)
+        void words.exit.then(listener)
       },
-      stderrTail: () => tail.text(),
+      stderrTail: () => words.text(),
       kill() {
         child.kill('SIGKILL')
       },
@@ -90,22 +78,4 @@ export function childEnvironment(env: NodeJS.ProcessEnv): Record<string, string>
   const kept: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) if (value !== undefined && passedOn.test(name)) kept[name] = value
   return kept
-}
-
-/** The last `limit` characters of a stream of text. */
-export class Tail {
-  readonly #limit: number
-  #text = ''
-
-  constructor(limit: number) {
-    this.#limit = limit
-  }
-
-  write(text: string): void {
-    this.#text = (this.#text + text).slice(-this.#limit)
-  }
-
-  text(): string {
-    return this.#text
-  }
 }

@@ -1,25 +1,13 @@
 import { AppError } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Crashes } from './crashes.ts'
-import { type Demand, type ModelSpec, reloadReason, wishOf } from './demand.ts'
+import { type Demand, type ModelSpec, reloadReason } from './demand.ts'
 import { chooseVictims } from './eviction.ts'
 import type { Hardware } from './hardware.ts'
 import type { Lease } from './lease.ts'
-import { lessOf, Machine, withMore } from './machine.ts'
-import type { Correction, ModelShape } from './memory.ts'
-import type { LoadOptions } from './options.ts'
-import {
-  atLeast,
-  isGoodEnough,
-  layerDevices,
-  type MemoryState,
-  type Placement,
-  type PlacementPolicy,
-  place,
-  placeContext,
-  tooLarge,
-  type Wish,
-} from './placement.ts'
+import type { ModelShape } from './memory.ts'
+import type { MemoryState, Placement, PlacementPolicy, Wish } from './placement.ts'
+import { Planner, type Preview } from './planner.ts'
 import { type LoadModel, Residency } from './residency.ts'
 import type { Resident, RunnerHold, UnloadReason } from './resident.ts'
 import { describeResident, type ResidentModel } from './resident-model.ts'
@@ -48,19 +36,6 @@ export type SchedulerEvent =
   /** A reply has ended that had the model to itself; `devices` hold the layers. */
   | { type: 'reply'; key: string; shape: ModelShape; devices: string[]; tokens: number; ms: number }
 
-/** Where a model would go if it were asked for now. */
-export interface Preview {
-  placement: Placement
-  /** Those that hold layers. */
-  devices: string[]
-  options: LoadOptions
-  machine: MemoryState
-  /** How far earlier loads of it were off their estimate. */
-  correction: Correction
-  /** Why it would be refused; null when it may be tried. */
-  problem: AppError | null
-}
-
 export interface SchedulerOptions<R extends RunnerHold> {
   load: LoadModel<R>
   /** What the machine computes with; the first load waits until it is known. A `HardwareProbe` is one. */
@@ -80,13 +55,11 @@ const modelsPerDevice = 3
  * Every change (a request, an end, a load, an exit) leads to one pass over those who wait, oldest first; the pass decides, the rest only reports.
  */
 export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable {
-  readonly #hardware: SchedulerOptions<R>['hardware']
   readonly #settings: SchedulerSettings
   readonly #log: Log
   readonly #now: () => number
-  readonly #threads: number
-  readonly #machine: Machine
   readonly #residency: Residency<R>
+  readonly #planner: Planner<R>
   readonly #waiting: Waiting<R>
   readonly #listeners = new Set<(event: SchedulerEvent) => void>()
   readonly #crashes: Crashes
@@ -100,12 +73,9 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
   #closed = false
 
   constructor(options: SchedulerOptions<R>) {
-    this.#hardware = options.hardware
     this.#settings = options.settings
     this.#log = options.log
     this.#now = options.now ?? Date.now
-    this.#threads = options.threads ?? defaultThreads()
-    this.#machine = new Machine(() => options.hardware.current(), options.memory ?? systemMemory)
     this.#crashes = new Crashes(this.#now)
     this.#residency = new Residency<R>(options.load, options.settings, options.log, {
       progress: (model) => {
@@ -113,10 +83,18 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
       },
       loaded: (model, loadMs) => this.#loaded(model, loadMs),
       loadFailed: (model, error) => this.#loadFailed(model, error),
-      contextFailed: (model, error, wish) => this.#waiting.refuse(model.spec.key, error, (waiter) => wish === null || this.#asksAsMuch(waiter, wish)),
+      contextFailed: (model, error, wish) => this.#waiting.refuse(model.spec.key, error, (waiter) => wish === null || this.#planner.asksAsMuch(waiter, wish)),
       crashed: (model, error) => this.#crashed(model, error),
       unloaded: ({ spec, label }, reason) => this.#emit({ type: 'unload', key: spec.key, name: label.name, reason }),
       changed: () => this.#pass(),
+    })
+    this.#planner = new Planner<R>({
+      hardware: () => options.hardware.current(),
+      memory: options.memory ?? systemMemory,
+      threads: options.threads ?? defaultThreads(),
+      settings: options.settings,
+      models: this.#residency.models,
+      measurements: this.#residency.measurements,
     })
     this.#waiting = new Waiting<R>(this.#residency.models)
     const open = () => {
@@ -154,7 +132,7 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
   /** Every model that has a process, those on their way in and out included. */
   resident(): ResidentModel[] {
     const now = this.#now()
-    const gpus = this.#machine.gpus().map(({ name }) => name)
+    const gpus = this.#planner.gpuNames()
     // One that nothing uses any more is gone for the caller; its process takes a few milliseconds longer.
     const models = this.#residency.all.filter((model) => model.state !== 'stopping' || model.leases.size > 0)
     return models.map((model) => describeResident(model, { now, gpus, waiting: this.#waiting.of(model.spec.key).length }))
@@ -162,14 +140,7 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
 
   /** Where this model would go if it were asked for now and all others were let go, or with `longest` with all the context that fits; nothing is loaded. */
   preview(spec: ModelSpec, demand: Demand, { longest = false }: { longest?: boolean } = {}): Preview {
-    const asked = this.#wish({ spec, demand })
-    const wish = longest ? { ...asked, contextLength: Math.max(spec.shape.contextLength, asked.contextLength), automatic: true } : asked
-    const machine = this.#stateWithout(this.#residency.all)
-    const correction = this.#residency.measurements.correction(spec.key)
-    const placement = place(spec.shape, wish, machine, this.#settings, correction)
-    const least = wish.automatic ? place(spec.shape, atLeast(wish), machine, this.#settings, correction) : placement
-    const problem = tooLarge(least, spec.shape, wish, this.#machine.totalBytes())
-    return { placement, devices: layerDevices(placement, spec.shape, machine), options: this.#loadOptions(spec, placement), machine, correction, problem }
+    return this.#planner.preview(spec, demand, { longest })
   }
 
   /** Lets a model go: at once when nothing uses it, else after the last request. False when it is not in memory. */
@@ -179,10 +150,6 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
     model.keepAliveMs = 0
     this.#settle(model)
     return true
-  }
-
-  #recordCrash(key: string, error: AppError): void {
-    if (!(error instanceof RunnerCrash && error.fromOutside)) this.#crashes.record(key, error.message)
   }
 
   /** Tells of each load and unload until the returned handle is disposed. */
@@ -223,7 +190,7 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
   /** Gives the model to the request, or does what is missing for that; false when that has to wait for room. */
   #serve(waiter: Waiter<R>, model: Resident<R>, blocked: boolean): boolean {
     if (model.state !== 'ready' || model.draining) return true
-    const wish = this.#wish(waiter)
+    const wish = this.#planner.wish(waiter)
     const reason = reloadReason(model.layout, wish)
     if (reason !== null) {
       model.draining = true
@@ -250,14 +217,7 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
     const { options } = model.context
     const { contextLength, batchSize, threads, slots } = options
     const wider: Wish = { ...wish, contextLength, batchSize, threads, automatic: false, parallel: true }
-    const placement = placeContext(
-      model.spec.shape,
-      model.layout,
-      wider,
-      this.#stateWithout([]),
-      this.#settings,
-      this.#residency.measurements.correction(model.spec.key),
-    )
+    const { alone: placement } = this.#planner.context(model, wider, [])
     model.growable = false
     if (!placement.fits || (placement.context?.slots ?? 0) <= slots) return false
     model.growing = true
@@ -279,8 +239,7 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
       loadMs: performance.now() - waiter.startedMs,
       wrote: (tokens, ms) => {
         if (model.leases.size > 1) return
-        const devices = layerDevices(model.layout, model.spec.shape, this.#stateWithout([]))
-        this.#emit({ type: 'reply', key: model.spec.key, shape: model.spec.shape, devices, tokens, ms })
+        this.#emit({ type: 'reply', key: model.spec.key, shape: model.spec.shape, devices: this.#planner.devicesOf(model), tokens, ms })
       },
       [Symbol.asyncDispose]: async () => {
         if (!model.leases.delete(hold)) return
@@ -308,45 +267,33 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
     }
     const wish = this.#commonWish(waiter)
     const secondTry = this.#secondTries.has(spec.key)
-    const correction = this.#residency.measurements.correction(spec.key)
-    const plan = (state: MemoryState) => place(spec.shape, wish, secondTry ? lessOf(state) : state, this.#settings, correction)
     const others = this.#residency.all
-    const alone = plan(this.#stateWithout(others))
-    const least = wish.automatic ? place(spec.shape, atLeast(wish), this.#stateWithout(others), this.#settings, correction) : alone
-    const refused = tooLarge(least, spec.shape, wish, this.#machine.totalBytes())
-    if (refused !== null) {
-      this.#waiting.refuse(spec.key, refused)
+    const plan = this.#planner.load(spec, wish, others, { cautious: secondTry })
+    if (plan.problem !== null) {
+      this.#waiting.refuse(spec.key, plan.problem)
       return true
     }
-    if (!this.#makeRoom(others, (state) => !secondTry && isGoodEnough(plan(state), alone, wish), true)) return false
-    this.#start(waiter, plan(this.#stateWithout([])))
+    if (!this.#makeRoom(others, (state) => !secondTry && plan.isGoodEnough(state), true)) return false
+    this.#start(waiter, plan.place(this.#planner.stateWithout([])))
     return true
   }
 
   /** One wish for all who wait for this model, so that the first context serves them: the longest of those like the first's, or our own choice if that is longer. */
   #commonWish(first: Waiter<R>): Wish {
-    let wish = this.#wish(first)
+    let wish = this.#planner.wish(first)
     for (const other of this.#waiting.of(first.spec.key)) {
-      const { contextLength, automatic } = this.#wish(other)
+      const { contextLength, automatic } = this.#planner.wish(other)
       if ((automatic || automatic === wish.automatic) && contextLength > wish.contextLength) wish = { ...wish, contextLength, automatic }
     }
     const { key } = first.spec
     return { ...wish, parallel: this.#waiting.of(key).length + (this.#residency.models.get(key)?.leases.size ?? 0) > 1 }
   }
 
-  #wish({ spec, demand }: Pick<Waiter<R>, 'spec' | 'demand'>): Wish {
-    return wishOf(spec, demand, { gpus: this.#machine.gpus().length, threads: this.#threads, contextLength: this.#settings.contextLength })
-  }
-
-  #stateWithout(gone: readonly Resident<R>[]): MemoryState {
-    return this.#machine.stateWithout(gone, this.#residency.models.values())
-  }
-
   /** True when there is room now; else unloads, or lets run out, what is in the way. */
   #makeRoom(others: Resident<R>[], isEnough: (state: MemoryState) => boolean, oneMore: boolean): boolean {
-    const limit = this.#settings.maxLoadedModels ?? modelsPerDevice * Math.max(1, this.#machine.gpus().length)
+    const limit = this.#settings.maxLoadedModels ?? modelsPerDevice * Math.max(1, this.#planner.gpuNames().length)
     const countFits = (gone: number) => !oneMore || this.#residency.models.size - gone < limit
-    const enough = (gone: readonly Resident<R>[]) => countFits(gone.length) && isEnough(this.#stateWithout(gone))
+    const enough = (gone: readonly Resident<R>[]) => countFits(gone.length) && isEnough(this.#planner.stateWithout(gone))
     if (others.length === 0 || enough([])) return true
     const leaving = others.filter((model) => model.state === 'stopping')
     const candidates = others.filter((model) => model.state === 'ready')
@@ -357,15 +304,11 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
     return false
   }
 
-  #loadOptions({ file, parts }: ModelSpec, { gpuLayers, mainGpu, useMmap }: Placement): LoadOptions {
-    return { file, ...(parts && { parts }), build: this.#hardware.current().build, gpuLayers, mainGpu, useMmap, useMlock: false }
-  }
-
   #start({ spec, demand }: Waiter<R>, placement: Placement): void {
     this.#residency.start({
       spec,
       label: demand.label,
-      options: this.#loadOptions(spec, placement),
+      options: this.#planner.loadOptions(spec, placement),
       placement,
       reason: this.#reasons.get(spec.key) ?? 'request',
       keepAliveMs: this.#settings.keepAliveMs,
@@ -404,24 +347,14 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
       this.#log.warn('the context length asked for is cut to what the model was trained for', { model: label.name, asked, trained: wish.contextLength })
     }
     const others = this.#residency.all.filter((other) => other !== model)
-    const correction = this.#residency.measurements.correction(spec.key)
-    // Without running replies the context that there is goes first.
-    const own = model.leases.size === 0 ? model.contextBytes : {}
-    const plan = (state: MemoryState) => placeContext(spec.shape, model.layout, wish, withMore(state, own), this.#settings, correction)
-    const alone = plan(this.#stateWithout(others))
-    const refused = wish.automatic ? null : tooLarge(alone, spec.shape, wish, this.#machine.totalBytes())
-    if (refused !== null) {
-      this.#waiting.refuse(spec.key, refused, (other) => other === waiter || this.#asksAsMuch(other, wish))
+    const plan = this.#planner.context(model, wish, others)
+    if (plan.problem !== null) {
+      this.#waiting.refuse(spec.key, plan.problem, (other) => other === waiter || this.#planner.asksAsMuch(other, wish))
       return true
     }
-    if (!this.#makeRoom(others, (state) => !model.wantsToBeAlone && isGoodEnough(plan(state), alone, wish), false)) return false
-    void this.#residency.makeContext(model, wish, plan(this.#stateWithout([])))
+    if (!this.#makeRoom(others, (state) => !model.wantsToBeAlone && plan.isGoodEnough(state), false)) return false
+    void this.#residency.makeContext(model, wish, plan.place(this.#planner.stateWithout([])))
     return true
-  }
-
-  #asksAsMuch(waiter: Waiter<R>, wish: Wish): boolean {
-    const { automatic, contextLength } = this.#wish(waiter)
-    return automatic === wish.automatic && contextLength >= wish.contextLength
   }
 
   #crashed(model: Resident<R>, error: AppError): void {
@@ -429,6 +362,10 @@ export class Scheduler<R extends RunnerHold = Runner> implements AsyncDisposable
     if (model.leases.size > 0 || model.preparing !== null) this.#recordCrash(key, error)
     if (model.preparing !== null) this.#waiting.refuse(key, error)
     this.#reasons.set(key, 'crash')
+  }
+
+  #recordCrash(key: string, error: AppError): void {
+    if (!(error instanceof RunnerCrash && error.fromOutside)) this.#crashes.record(key, error.message)
   }
 
   #emit(event: SchedulerEvent): void {

@@ -42,13 +42,17 @@ export const en = {
     forPrograms: 'Turns text into numbers for search. Programs use it over the API; it does not chat.',
     size: bytes,
     context: (tokens: number) => `${count(tokens)} tokens of context`,
-    origin: (origin: string) => (origin === 'store' ? 'On this computer' : origin === 'bundled' ? 'Ships with Paddock' : `From ${origin}`),
+    origin: ({ origin, elsewhere }: { origin: string; elsewhere: boolean }) => {
+      if (elsewhere) return `Runs in ${origin}, not on this computer`
+      const own: Record<string, string> = { store: 'On this computer', bundled: 'Ships with Paddock', file: 'A file on this computer' }
+      return own[origin] ?? `From ${origin}`
+    },
     capability: { completion: 'chat', embedding: 'embeddings', tools: 'tools', thinking: 'thinking', insert: 'fill-in', vision: 'vision', audio: 'audio' },
-    lead: 'Everything here runs on this computer, without a network.',
+    lead: 'A model on this computer runs without a network.',
     loading: 'Looking for models…',
     moreHeading: 'A larger model',
-    more: 'Have a GGUF file? Write its path behind FROM in a file called Modelfile and give it a name:',
-    moreCommand: 'paddock create my-model -f Modelfile',
+    more: 'Download one by its name, or use a GGUF file where it lies:',
+    moreCommands: ['paddock pull qwen3:4b', 'paddock import my-model.gguf'],
     programsHeading: 'For your programs',
     programs: 'Anything written for Ollama, OpenAI or Anthropic can use these models at this address.',
     ollama: 'Ollama clients',
@@ -86,6 +90,7 @@ export const en = {
   welcome: {
     heading: 'What is on your mind?',
     privacy: 'What you write stays on this computer. No account, no network.',
+    elsewhere: (engine: string) => `What you write goes to ${engine}, where this model runs.`,
     small: (name: string, size: string) => `${name} is a very small model (${size} parameters).`,
     goodFor: 'Good for short answers, rephrasing a sentence, a first try of your own programs against the server. Not for facts, code or long reasoning.',
     larger: 'Use a larger model',

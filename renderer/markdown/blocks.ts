@@ -82,6 +82,10 @@ function renderer(words: BlockText): RendererObject<string, string> {
       if (!/^https?:/i.test(href)) return label
       return `<a href="${escapeHtml(href)}" title="${escapeHtml(href)}" target="_blank" rel="noreferrer noopener">${label}</a>`
     },
+    // The box is the mark of its item.
+    listitem({ task, tokens }) {
+      return `<li${task ? ' class="task"' : ''}>${this.parser.parse(tokens)}</li>\n`
+    },
     checkbox({ checked }) {
       return checked ? '☑ ' : '☐ '
     },

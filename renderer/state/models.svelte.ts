@@ -24,10 +24,11 @@ export class Models {
     return (this.list ?? []).filter(({ capabilities }) => capabilities.includes('completion'))
   }
 
-  /** The one that the user chose last, if it is still there. */
+  /** The one that the user chose last, if it is still there; else one that can run now. */
   get selected(): string | null {
-    const names = this.forChat.map(({ name }) => name)
-    return names.find((name) => name === this.#wanted) ?? names[0] ?? null
+    const models = this.forChat
+    const model = models.find(({ name }) => name === this.#wanted) ?? models.find(({ problem }) => problem === null) ?? models[0]
+    return model?.name ?? null
   }
 
   select(name: string): void {

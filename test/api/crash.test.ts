@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addEndlessModel } from '../helpers/endless.ts'
 import { get, post } from '../helpers/http.ts'
 import { addModel, criaFile } from '../helpers/library.ts'
-import { runners } from '../helpers/processes.ts'
+import { atWork, runners } from '../helpers/processes.ts'
 import { type Program, startProgram } from '../helpers/program.ts'
 
 let program: Program
@@ -61,9 +61,10 @@ describe('a runner that is killed', () => {
   test('while it reads the prompt: the caller gets an error status, the next request succeeds', async () => {
     await unloadAll()
     await post(program.url, '/api/generate', { model: 'smollm2:135m', prompt: '' })
-    // Several seconds of reading on any machine that runs this.
+    const [runner] = await runners(pid())
+    const working = await atWork(runner?.pid ?? 0)
     const asked = post(program.url, '/api/generate', { model: 'smollm2:135m', prompt: 'word '.repeat(6000), stream: false, options: { num_ctx: 8192 } })
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await expect.poll(working).toBe(true)
     expect(await killRunners()).toBe(1)
     const answer = await asked
     expect([answer.status, typeof answer.body.error]).toEqual([500, 'string'])
@@ -135,8 +136,10 @@ describe('a runner that is killed', () => {
     await unloadAll()
     const input = Array.from({ length: 600 }, (_, index) => `sentence ${index} `.repeat(40))
     await post(program.url, '/api/embed', { model: 'all-minilm', input: 'warm' })
+    const [runner] = await runners(pid())
+    const working = await atWork(runner?.pid ?? 0)
     const asked = post(program.url, '/api/embed', { model: 'all-minilm', input })
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await expect.poll(working).toBe(true)
     expect(await killRunners()).toBe(1)
     const answer = await asked
     expect([answer.status >= 400, typeof answer.body.error]).toEqual([true, 'string'])

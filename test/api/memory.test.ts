@@ -7,15 +7,20 @@ import { runners } from '../helpers/processes.ts'
 import { startProgram } from '../helpers/program.ts'
 import { temporaryFolder } from '../helpers/temporary-folder.ts'
 
-test('three models in turn where two have room all answer, and never more than two stay', async () => {
+const models = ['one', 'two', 'three']
+
+async function addThree(url: string): Promise<void> {
   await using folder = await temporaryFolder()
-  await using program = await startProgram({ env: { OLLAMA_MAX_LOADED_MODELS: '2' } })
-  const models = ['one', 'two', 'three']
   for (const [seed, model] of models.entries()) {
     const file = path.join(folder.path, `${model}.gguf`)
     await makeModel(file, { shape: shapes.tiny, type: 'f16', seed, name: model })
-    await addModel(program.url, model, file)
+    await addModel(url, model, file)
   }
+}
+
+test('three models in turn where two have room all answer, and never more than two stay', async () => {
+  await using program = await startProgram({ env: { OLLAMA_MAX_LOADED_MODELS: '2' } })
+  await addThree(program.url)
   const loaded: number[] = []
   for (let turn = 0; turn < 6; turn++) {
     const answer = await post(program.url, '/api/generate', { model: models[turn % 3], prompt: 'a', stream: false, options: { num_predict: 4 } })
@@ -27,14 +32,8 @@ test('three models in turn where two have room all answer, and never more than t
 })
 
 test('three models asked at once where two have room are all answered', async () => {
-  await using folder = await temporaryFolder()
   await using program = await startProgram({ env: { OLLAMA_MAX_LOADED_MODELS: '2' } })
-  const models = ['one', 'two', 'three']
-  for (const [seed, model] of models.entries()) {
-    const file = path.join(folder.path, `${model}.gguf`)
-    await makeModel(file, { shape: shapes.tiny, type: 'f16', seed, name: model })
-    await addModel(program.url, model, file)
-  }
+  await addThree(program.url)
   const asked = Array.from({ length: 9 }, (_, index) =>
     post(program.url, '/api/generate', { model: models[index % 3], prompt: 'a', stream: false, options: { num_predict: 20 } }),
   )

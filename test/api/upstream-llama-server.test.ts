@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import type { ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freePort } from '../helpers/free-port.ts'
 import { get, post, postLines } from '../helpers/http.ts'
 import { criaFile, minilmFile } from '../helpers/library.ts'
 import { startTestServer, type TestServer } from '../helpers/test-server.ts'
@@ -25,15 +25,6 @@ const weather = {
 
 let front: TestServer
 const engines: ChildProcess[] = []
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address ? address.port : 0
-}
 
 /** llama.cpp's server, once it answers. */
 async function startEngine(...args: string[]): Promise<string> {

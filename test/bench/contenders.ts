@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { promisify } from 'node:util'
+import { freePort } from '../helpers/free-port.ts'
 import { stream, type Timing, whole } from './client.ts'
 
 const run = promisify(execFile)
@@ -60,15 +60,6 @@ export async function llamaServer(
       await end
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function healthy(child: ChildProcess, url: string): Promise<void> {

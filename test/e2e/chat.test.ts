@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { carrier } from '../electron/launch.ts'
 import { addEndlessModel } from '../helpers/endless.ts'
 import { addModel, criaFile } from '../helpers/library.ts'
+import { startTestServer } from '../helpers/test-server.ts'
 import { chooseModel, endedReply, type OpenApp, openApp, say } from './open-app.ts'
 
 describe.runIf(carrier !== null)('the window', () => {
@@ -131,6 +132,25 @@ describe.runIf(carrier !== null)('the window', () => {
     const note = endedReply(page).getByRole('note')
     await note.waitFor()
     expect(await note.innerText()).toMatch(/^\d older messages? did not fit into 256 tokens of context and (was|were) left out\.$/)
+  })
+
+  test('a model of an engine elsewhere says where it runs and what goes there; once that is down, why it does not', async () => {
+    const { page, url } = open
+    const other = await startTestServer()
+    await fetch(`${url}/api/upstreams`, { method: 'POST', body: JSON.stringify({ name: 'attic', url: other.url }) })
+    await chooseModel(page, 'attic/smollm2:135m')
+    await page.getByText('What you write goes to attic, where this model runs.').waitFor()
+    await page.getByRole('button', { name: 'All models' }).click()
+    const card = page.getByRole('article', { name: 'attic/smollm2:135m' })
+    expect(await card.innerText()).toContain('Runs in attic, not on this computer')
+    await other[Symbol.asyncDispose]()
+    await expect
+      .poll(async () => {
+        await page.evaluate(() => window.dispatchEvent(new Event('focus')))
+        return await card.getByRole('button').count()
+      })
+      .toBe(0)
+    await fetch(`${url}/api/upstreams/attic`, { method: 'DELETE' })
   })
 
   test('all of this without a complaint of the page', () => {

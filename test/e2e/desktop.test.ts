@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { carrier, launch, launchSecond } from '../electron/launch.ts'
+import { freePort } from '../helpers/free-port.ts'
+import { family, stillRunning } from '../helpers/processes.ts'
 import { temporaryFolder } from '../helpers/temporary-folder.ts'
 import { endedReply, openApp, say } from './open-app.ts'
 
@@ -29,7 +30,10 @@ describe.runIf(carrier !== null)('the app', () => {
     const open = await openApp()
     await say(open.page, 'What is the capital of France?')
     await endedReply(open.page).getByText('Paris').waitFor()
+    const members = await family(open.app.process().pid ?? 0)
+    expect(members.length).toBeGreaterThan(2)
     expect(await open.app.close()).toBe(0)
+    await expect.poll(() => stillRunning(members)).toEqual([])
     await expect(fetch(`${open.url}/api/version`)).rejects.toThrow()
     await open[Symbol.asyncDispose]()
   })
@@ -54,9 +58,9 @@ describe.runIf(carrier !== null)('the app', () => {
   })
 
   test('a port that is taken is named in the window, and the next try succeeds once it is free', async () => {
-    const other = createServer((_, response) => response.end('something else')).listen(0, '127.0.0.1')
+    const port = await freePort()
+    const other = createServer((_, response) => response.end('something else')).listen(port, '127.0.0.1')
     await once(other, 'listening')
-    const { port } = other.address() as AddressInfo
     await using home = await temporaryFolder()
     await using app = await launch({ env: { PADDOCK_HOME: home.path, OLLAMA_HOST: `127.0.0.1:${port}`, PADDOCK_ORIGINS: 'none' } })
     const page = await app.firstWindow()

@@ -28,7 +28,7 @@ describe.runIf(packable)('the packed folder', () => {
     await promisify(execFile)(process.execPath, [path.join(root, 'node_modules/electron-builder/cli.js'), ...args], { cwd: root })
     resources = path.join(folder.path, 'out', arch === 'x64' ? 'linux-unpacked' : `linux-${arch}-unpacked`, 'resources')
     packed = await listAsar(path.join(resources, 'app.asar'))
-  })
+  }, 300_000)
   afterAll(() => folder[Symbol.asyncDispose]())
 
   test('holds the bundle and the native packages of this platform, and nothing else', () => {

@@ -53,7 +53,8 @@ describe.runIf(carrier !== null)('the page', () => {
         () => 'answered',
         () => 'refused',
       )
-      await new Promise((resolve) => setTimeout(resolve, 200))
+      // The refusals of the picture, the frame and the connection come when the browser has got to them.
+      for (let waited = 0; directives.size < 4 && waited < 200; waited++) await new Promise((resolve) => setTimeout(resolve, 50))
       for (const element of added) element.remove()
       return { blocked: [...directives].sort(), refused, ran: 'ran' in window, fetched }
     })

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { type BrowserContext, chromium, type Route } from 'playwright'
 
 /** Scheme → what `protocol.handle` was given. */
@@ -30,6 +31,8 @@ let profile = ''
 export function browser(userData: string): Promise<BrowserContext> {
   opened ??= (async () => {
     profile = path.join(userData, 'chromium')
+    // Of a run before.
+    rmSync(path.join(profile, 'DevToolsActivePort'), { force: true })
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: process.env.DOUBLE_CHROMIUM ?? '/usr/bin/chromium',
       headless: true,
@@ -46,11 +49,16 @@ export async function closeBrowser(): Promise<void> {
   await (await opened)?.close()
 }
 
-/** Where a test connects. */
-export function debuggingEndpoint(): string {
+/** Where a test connects. Chromium writes it down a moment after it has started. */
+export async function debuggingEndpoint(): Promise<string> {
   const file = path.join(profile, 'DevToolsActivePort')
-  if (!existsSync(file)) throw new Error('Chromium did not say where its debugger listens')
-  return `http://127.0.0.1:${readFileSync(file, 'utf8').split('\n', 1)[0]}`
+  for (let waited = 0; waited < 400; waited++) {
+    // Two lines, the port and a path: one alone is still being written.
+    const [port, rest] = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
+    if (port !== undefined && rest !== undefined) return `http://127.0.0.1:${port}`
+    await setTimeout(50)
+  }
+  throw new Error('Chromium did not say where its debugger listens')
 }
 
 async function answer(route: Route): Promise<void> {

@@ -48,7 +48,7 @@ setImmediate(async () => {
   await Promise.resolve()
   if (process.env.DOUBLE_SECOND !== '1') {
     await browser(app.getPath('userData'))
-    process.send?.({ endpoint: debuggingEndpoint() })
+    process.send?.({ endpoint: await debuggingEndpoint() })
   }
   app.markReady()
 })

@@ -50,6 +50,12 @@ export async function runners(serverPid: number): Promise<ProcessInfo[]> {
 
 export const totalResident = (members: readonly ProcessInfo[]) => members.reduce((sum, { residentBytes }) => sum + residentBytes, 0)
 
+/** Those of them that have not ended; a process that has taken the number of one since is another. */
+export async function stillRunning(members: readonly ProcessInfo[]): Promise<ProcessInfo[]> {
+  const now = await allProcesses()
+  return members.filter((member) => now.some(({ pid, command }) => pid === member.pid && command === member.command))
+}
+
 /** Seconds of processor time that a process has used, all threads (Linux; null elsewhere). */
 export async function processorSeconds(pid: number): Promise<number | null> {
   if (process.platform !== 'linux') return null
@@ -57,4 +63,13 @@ export async function processorSeconds(pid: number): Promise<number | null> {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   // utime and stime, the 14th and 15th field, in clock ticks of 10 ms.
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** Whether a process has computed for a moment since this was called; where the system does not say, whether half a second has passed. */
+export async function atWork(pid: number): Promise<() => Promise<boolean>> {
+  const [begin, beginMs] = [await processorSeconds(pid), performance.now()]
+  return async () => {
+    const now = await processorSeconds(pid)
+    return now === null || begin === null ? performance.now() - beginMs > 500 : now - begin > 0.2
+  }
 }

@@ -47,7 +47,22 @@ export async function startProgram({ env = {} }: { env?: Record<string, string> 
   })
   const startMs = performance.now() - started
   const owned = stack.move()
-  return { url, home, models, process: child, output: () => lines.join('\n'), startMs, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  let disposed = false
+  child.on('exit', (code, signal) => {
+    if (!disposed && !child.killed) console.error(`the program ended by itself (${code ?? signal}):\n${lines.slice(-40).join('\n')}`)
+  })
+  return {
+    url,
+    home,
+    models,
+    process: child,
+    output: () => lines.join('\n'),
+    startMs,
+    [Symbol.asyncDispose]: () => {
+      disposed = true
+      return owned.disposeAsync()
+    },
+  }
 }
 
 async function stopped(child: ChildProcess): Promise<void> {

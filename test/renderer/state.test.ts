@@ -10,6 +10,7 @@ import { connect } from './connect.ts'
 const entry = (name: string, capability: ModelEntry['capabilities'][number] = 'completion'): ModelEntry => ({
   name,
   origin: 'store',
+  elsewhere: false,
   sizeBytes: 1,
   modifiedAtMs: 0,
   family: 'llama',
@@ -50,6 +51,14 @@ async function window({
   await shell.models.refresh()
   return { shell, stored }
 }
+
+test('a model that cannot run now is chosen only by the user', async () => {
+  const gone = { ...entry('gone'), problem: { state: 'gone' as const, text: 'its file is gone' } }
+  const { shell } = await window({ models: [gone, entry('a')] })
+  expect(shell.models.selected).toBe('a')
+  shell.models.select('gone')
+  expect(shell.models.selected).toBe('gone')
+})
 
 test('send() opens the new chat and follows its reply to the end', async () => {
   const { shell } = await window({ generate: scripted({ type: 'thinking', text: 'hm' }, ...text('It ', 'is.'), done) })

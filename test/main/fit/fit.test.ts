@@ -13,10 +13,11 @@ import { get, post } from '../../helpers/http.ts'
 import { addModel, criaFile } from '../../helpers/library.ts'
 import { makeModel, type ShapeName, shapes } from '../../helpers/make-gguf.ts'
 import { runners } from '../../helpers/processes.ts'
+import { cpuBuild } from '../../helpers/runner-requests.ts'
 import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startTestServer, type TestServer } from '../../helpers/test-server.ts'
 import { addCria, forever, openLibrary } from '../models/setup.ts'
-import { cpuBuild, runnerEntry, spawn } from '../runtime/cria.ts'
+import { runnerEntry, spawn } from '../runtime/cria.ts'
 
 interface FitAnswer {
   verdict: string

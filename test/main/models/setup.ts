@@ -14,9 +14,10 @@ import type { Progress } from '../../../main/models/progress.ts'
 import { Store } from '../../../main/models/store.ts'
 import { quantizationTypes, quantize } from '../../../main/runtime/quantizer.ts'
 import { criaFile } from '../../helpers/library.ts'
+import { cpuBuild } from '../../helpers/runner-requests.ts'
 import { smallDisk } from '../../helpers/small-disk.ts'
 import { temporaryFolder } from '../../helpers/temporary-folder.ts'
-import { cpuBuild, quantizeEntry, spawn } from '../runtime/cria.ts'
+import { quantizeEntry, spawn } from '../runtime/cria.ts'
 
 export const bundledFolder = path.resolve(import.meta.dirname, '../../../resources/models')
 export const forever = new AbortController().signal

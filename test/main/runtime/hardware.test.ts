@@ -7,7 +7,8 @@ import { explain, findPackages, type ProbeReply, type ProbeRequest, platformBuil
 import type { Device } from '../../../main/runtime/device.ts'
 import { HardwareProbe, type HardwareProbeOptions, type ProbeSettings } from '../../../main/runtime/hardware.ts'
 import type { Spawn } from '../../../main/runtime/process.ts'
-import { cpuBuild, probeEntry, spawn } from './cria.ts'
+import { cpuBuild } from '../../helpers/runner-requests.ts'
+import { probeEntry, spawn } from './cria.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hardware-'))
 afterAll(() => rmSync(folder, { recursive: true }))

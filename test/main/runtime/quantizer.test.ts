@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ChildHandle } from '../../../main/runtime/process.ts'
 import { quantizationTypes, quantize } from '../../../main/runtime/quantizer.ts'
 import { makeModel, shapes } from '../../helpers/make-gguf.ts'
+import { cpuBuild } from '../../helpers/runner-requests.ts'
 import { smallDisk } from '../../helpers/small-disk.ts'
 import { temporaryFolder } from '../../helpers/temporary-folder.ts'
-import { cpuBuild, quantizeEntry, spawn } from './cria.ts'
+import { quantizeEntry, spawn } from './cria.ts'
 
 const never = new AbortController().signal
 const parts = { spawn, entry: quantizeEntry, build: cpuBuild }

@@ -164,7 +164,7 @@ describe('a process that dies', () => {
   })
 
   test('a silent process counts as hung and is killed', async () => {
-    await using runner = await startCria({ silenceMs: 1500, slowSilenceMs: 1500 })
+    await using runner = await startCria({ silenceMs: 1500 })
     process.kill(runner.pid as number, 'SIGSTOP')
     await expect(say(runner)).rejects.toMatchObject({ code: 'runner-crashed', message: 'model runner stopped responding' })
   })

@@ -5,8 +5,10 @@ import type { Lease } from '../../../main/runtime/lease.ts'
 import type { Spawn } from '../../../main/runtime/process.ts'
 import { Runner } from '../../../main/runtime/runner.ts'
 import { Scheduler, type SchedulerSettings } from '../../../main/runtime/scheduler.ts'
-import { cpuBuild, criaFile, request, runnerEntry, say, spawn } from './cria.ts'
-import { demand, never } from './stand-ins.ts'
+import { criaFile } from '../../helpers/library.ts'
+import { cpuBuild } from '../../helpers/runner-requests.ts'
+import { request, runnerEntry, say, spawn } from './cria.ts'
+import { defaults, demand, never } from './stand-ins.ts'
 
 /** cria under several names: each key is a model of its own to the scheduler. */
 function cria(key: string): ModelSpec {
@@ -37,19 +39,7 @@ function start(settings: Partial<SchedulerSettings> = {}, spawner: Spawn = spawn
   const scheduler = new Scheduler({
     load: (options, signal, onProgress) => Runner.load(spawner, runnerEntry, options, signal, onProgress, { env: { UV_THREADPOOL_SIZE: '1' } }),
     hardware: { current: () => hardware, ready: Promise.resolve() },
-    settings: {
-      keepAliveMs: 300_000,
-      loadTimeoutMs: 60_000,
-      maxLoadedModels: null,
-      numParallel: 2,
-      maxQueue: 512,
-      contextLength: null,
-      kvCacheType: 'f16',
-      flashAttention: null,
-      schedSpread: false,
-      gpuOverheadBytes: 0,
-      ...settings,
-    },
+    settings: { ...defaults, loadTimeoutMs: 60_000, numParallel: 2, ...settings },
     log: new Log('error'),
     threads: 1,
   })

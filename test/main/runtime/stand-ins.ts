@@ -44,7 +44,7 @@ export function demand(changes: Partial<Demand> = {}): Demand {
   }
 }
 
-const defaults: SchedulerSettings = {
+export const defaults: SchedulerSettings = {
   keepAliveMs: 300_000,
   loadTimeoutMs: 300_000,
   maxLoadedModels: null,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Context } from '../../../../main/runtime/llama/context.ts'
 import { Batch } from '../../../../main/runtime/llama/memory.ts'
-import { contextOf } from '../runner-process/requests.ts'
+import { contextOf } from '../../../helpers/runner-requests.ts'
 import { loadedModel } from '../runner-process/running-engine.ts'
 
 async function evaluated(tokens: number[], unified = false) {

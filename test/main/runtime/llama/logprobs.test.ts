@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { logprobs } from '../../../../main/runtime/llama/logprobs.ts'
-import { chat, greedy } from '../runner-process/requests.ts'
+import { chat, greedy } from '../../../helpers/runner-requests.ts'
 import { RunningEngine } from '../runner-process/running-engine.ts'
 
 describe('logprobs()', () => {

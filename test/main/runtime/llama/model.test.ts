@@ -5,8 +5,9 @@ import { Context } from '../../../../main/runtime/llama/context.ts'
 import { loadLibrary, platformBuild } from '../../../../main/runtime/llama/library.ts'
 import { Model } from '../../../../main/runtime/llama/model.ts'
 import { Sampler } from '../../../../main/runtime/llama/sampler.ts'
+import { criaFile, minilmFile } from '../../../helpers/library.ts'
+import { contextOf, greedy, loadOptionsOf } from '../../../helpers/runner-requests.ts'
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
-import { contextOf, cria, greedy, loadOptionsOf, minilm } from '../runner-process/requests.ts'
 import { loadedModel } from '../runner-process/running-engine.ts'
 
 const library = loadLibrary(platformBuild())
@@ -17,7 +18,7 @@ const plain = { addSpecial: false, parseSpecial: false }
 describe('Model.load', () => {
   test('tells how far it is, up to the end', async () => {
     const fractions: number[] = []
-    const model = await load(cria, undefined, (fraction) => fractions.push(fraction))
+    const model = await load(criaFile, undefined, (fraction) => fractions.push(fraction))
     model.free()
     expect(fractions.at(-1)).toBe(1)
     expect(fractions).toEqual(fractions.toSorted((a, b) => a - b))
@@ -26,7 +27,7 @@ describe('Model.load', () => {
   test('stops when it is aborted, with the reason', async () => {
     const stop = new AbortController()
     const reason = new Error('no longer wanted')
-    await expect(load(minilm, stop.signal, () => stop.abort(reason))).rejects.toBe(reason)
+    await expect(load(minilmFile, stop.signal, () => stop.abort(reason))).rejects.toBe(reason)
   })
 
   test('counts what the weights take', async () => {
@@ -41,7 +42,7 @@ describe('Model.load', () => {
   test('says what is wrong with a file that was cut short', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'cut.gguf')
-    await writeFile(file, (await readFile(cria)).subarray(0, 2_000_000))
+    await writeFile(file, (await readFile(criaFile)).subarray(0, 2_000_000))
     await expect(load(file)).rejects.toMatchObject({ code: 'invalid-model', message: expect.stringContaining('not within the file bounds') })
   })
 
@@ -53,7 +54,7 @@ describe('Model.load', () => {
   })
 
   test('reads only the vocabulary when that is asked for', async () => {
-    const model = await Model.load(library, { ...loadOptionsOf(cria), vocabOnly: true }, new AbortController().signal)
+    const model = await Model.load(library, { ...loadOptionsOf(criaFile), vocabOnly: true }, new AbortController().signal)
     expect(model.tokenize('hello', plain).length).toBeGreaterThan(0)
     model.free()
   })
@@ -86,7 +87,7 @@ describe('Model', () => {
   })
 
   test('adds what the vocabulary asks for, once', async () => {
-    const model = await loadedModel(minilm)
+    const model = await loadedModel(minilmFile)
     const tokens = model.tokenize('hello', { addSpecial: true, parseSpecial: true })
     expect(tokens).toEqual([101, ...model.tokenize('hello', plain), 102])
     expect(model.tokenize('[CLS]hello', { addSpecial: true, parseSpecial: true })).toEqual(tokens)
@@ -97,8 +98,8 @@ describe('Model', () => {
       const { hasDecoder, hasEncoder } = await loadedModel(file)
       return { hasDecoder, hasEncoder }
     }
-    expect(await halves(cria)).toEqual({ hasDecoder: true, hasEncoder: false })
-    expect(await halves(minilm)).toEqual({ hasDecoder: false, hasEncoder: true })
+    expect(await halves(criaFile)).toEqual({ hasDecoder: true, hasEncoder: false })
+    expect(await halves(minilmFile)).toEqual({ hasDecoder: false, hasEncoder: true })
   })
 
   test('knows which tokens end a reply', async () => {
@@ -114,7 +115,7 @@ describe('Model', () => {
   })
 
   test('is freed with all that lives on it, once', async () => {
-    const model = await load(cria)
+    const model = await load(criaFile)
     const context = await Context.forReplies(model, contextOf())
     const sampler = new Sampler(model, greedy, { prompt: [1], contextLength: 64 })
     model.free()
@@ -123,6 +124,6 @@ describe('Model', () => {
 
   test('names the adapter that cannot be read', async () => {
     const model = await loadedModel()
-    await expect(model.adapter(cria)).rejects.toMatchObject({ code: 'load-failed', message: expect.stringContaining(cria) })
+    await expect(model.adapter(criaFile)).rejects.toMatchObject({ code: 'load-failed', message: expect.stringContaining(criaFile) })
   })
 })

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import type { SamplingOptions } from '../../../../main/runtime/options.ts'
-import { chat, greedy } from '../runner-process/requests.ts'
+import { chat, greedy } from '../../../helpers/runner-requests.ts'
 import { RunningEngine } from '../runner-process/running-engine.ts'
 
 const story = 'Once upon a time there was a fox who lived in the'

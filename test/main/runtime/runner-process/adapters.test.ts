@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { key, type Tensor, writeGguf } from '../../../helpers/gguf-file.ts'
 import { random } from '../../../helpers/random-weights.ts'
+import { chat, requestOf } from '../../../helpers/runner-requests.ts'
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
-import { chat, requestOf } from './requests.ts'
 import { RunningEngine } from './running-engine.ts'
 
 /** cria's shape; the adapter shifts the queries of every layer by noise. */
@@ -36,7 +36,8 @@ test('an adapter changes the reply of its request and no other, also side by sid
   using engine = await RunningEngine.start({ slots: 2 })
   const file = join(folder.path, 'adapter.gguf')
   await writeAdapter(file)
-  const more = { maxTokens: 20, stopAtEog: false }
+  // Each prompt is read anew, as one that is cached may round otherwise.
+  const more = { maxTokens: 20, stopAtEog: false, cachePrompt: false }
   const plain = await engine.write(question, more)
   const adapted = await engine.write(question, { ...more, adapters: [{ file, scale: 1 }] })
   const together = await Promise.all([engine.write(question, more), engine.write(question, { ...more, adapters: [{ file, scale: 1 }] })])

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EmbedRequest } from '../../../../main/runtime/protocol.ts'
 import { Embedder } from '../../../../main/runtime/runner-process/embedder.ts'
-import { cria, minilm } from './requests.ts'
+import { criaFile, minilmFile } from '../../../helpers/library.ts'
 import { loadedModel } from './running-engine.ts'
 
 const never = new AbortController().signal
@@ -20,7 +20,7 @@ function cosine(a: readonly number[], b: readonly number[]): number {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
 }
 
-async function embedder(file = minilm): Promise<Embedder & Disposable> {
+async function embedder(file = minilmFile): Promise<Embedder & Disposable> {
   const made = new Embedder(await loadedModel(file))
   return Object.assign(made, { [Symbol.dispose]: () => made.free() })
 }
@@ -30,8 +30,8 @@ const sentences = Array.from({ length: 70 }, (_, number) => `Sentence ${number} 
 describe('Embedder', () => {
   // A model for chat with eight-bit weights and activations differs more between a row alone and a row among others.
   test.each<[string, string, number]>([
-    ['all-minilm', minilm, 1e-3],
-    ['a model for chat', cria, 0.02],
+    ['all-minilm', minilmFile, 1e-3],
+    ['a model for chat', criaFile, 0.02],
   ])('embeds many at once as it embeds each (%s)', async (_, file, most) => {
     using model = await embedder(file)
     const together = await model.embed(requestOf(sentences), never)
@@ -69,7 +69,7 @@ describe('Embedder', () => {
 
   test('never takes more than the model was trained for', async () => {
     using model = await embedder()
-    const trained = (await loadedModel(minilm)).trainedContextLength
+    const trained = (await loadedModel(minilmFile)).trainedContextLength
     const { tokens } = await model.embed(requestOf(['word '.repeat(2000)], { contextLength: 100_000 }), never)
     expect(tokens).toEqual([trained])
   })
@@ -85,7 +85,7 @@ describe('Embedder', () => {
   test('embeds token ids, and refuses those that the vocabulary lacks', async () => {
     using model = await embedder()
     const text = await model.embed(requestOf(['hello']), never)
-    const ids = await model.embed(requestOf([(await loadedModel(minilm)).tokenize('hello', { addSpecial: true, parseSpecial: true })]), never)
+    const ids = await model.embed(requestOf([(await loadedModel(minilmFile)).tokenize('hello', { addSpecial: true, parseSpecial: true })]), never)
     expect(ids.embeddings).toEqual(text.embeddings)
     await expect(model.embed(requestOf([[99_999_999]]), never)).rejects.toMatchObject({ code: 'invalid-request' })
   })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { chat, greedy, requestOf } from './requests.ts'
+import { chat, greedy, requestOf } from '../../../helpers/runner-requests.ts'
 import { RunningEngine } from './running-engine.ts'
 
 const story = 'Once upon a time there was a fox who lived in the'
@@ -61,10 +61,9 @@ test('showSpecial writes special tokens', async () => {
 
 test('a prefix that is cached gives what a fresh evaluation gives', async () => {
   using engine = await RunningEngine.start({ slots: 1 })
-  const prompt = `${story} wood. One day`
-  const fresh = await engine.write(prompt, endless)
-  await engine.write(story, endless)
-  const cached = await engine.write(prompt, endless)
+  const fresh = await engine.write(chat('What is the capital of France?'))
+  await engine.write(chat('What is the capital of Italy?'))
+  const cached = await engine.write(chat('What is the capital of France?'))
   expect(cached.text).toBe(fresh.text)
   expect(cached.done.stats.cachedTokens).toBeGreaterThan(5)
 })

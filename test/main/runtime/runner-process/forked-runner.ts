@@ -2,7 +2,8 @@ import { fork } from 'node:child_process'
 import { join } from 'node:path'
 import type { ContextOptions } from '../../../../main/runtime/options.ts'
 import type { FromRunner, GenerateRequest, RunnerEvent, ToRunner } from '../../../../main/runtime/protocol.ts'
-import { contextOf, cria, loadOptionsOf } from './requests.ts'
+import { criaFile } from '../../../helpers/library.ts'
+import { contextOf, loadOptionsOf } from '../../../helpers/runner-requests.ts'
 
 const root = join(import.meta.dirname, '../../../..')
 type Call = ToRunner extends infer M ? (M extends { id: number } ? Omit<M, 'id'> : never) : never
@@ -62,7 +63,7 @@ export class ForkedRunner implements AsyncDisposable {
     })
   }
 
-  async start(context: Partial<ContextOptions> = {}, file = cria): Promise<this> {
+  async start(context: Partial<ContextOptions> = {}, file = criaFile): Promise<this> {
     await this.call({ type: 'load', options: loadOptionsOf(file) })
     await this.call({ type: 'context', options: contextOf(context) })
     return this

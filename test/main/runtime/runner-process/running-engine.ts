@@ -5,7 +5,8 @@ import { Model } from '../../../../main/runtime/llama/model.ts'
 import type { ContextOptions } from '../../../../main/runtime/options.ts'
 import type { GenerateRequest, RunnerEvent } from '../../../../main/runtime/protocol.ts'
 import { Engine } from '../../../../main/runtime/runner-process/engine.ts'
-import { contextOf, cria, loadOptionsOf, requestOf } from './requests.ts'
+import { criaFile } from '../../../helpers/library.ts'
+import { contextOf, loadOptionsOf, requestOf } from '../../../helpers/runner-requests.ts'
 
 export interface Written {
   text: string
@@ -16,7 +17,7 @@ export interface Written {
 const models = new Map<string, Promise<Model>>()
 
 /** A model of this test file, read once. */
-export function loadedModel(file = cria): Promise<Model> {
+export function loadedModel(file = criaFile): Promise<Model> {
   const model = models.get(file) ?? Model.load(loadLibrary(platformBuild()), loadOptionsOf(file), new AbortController().signal)
   models.set(file, model)
   return model
@@ -32,7 +33,7 @@ export class RunningEngine implements Disposable {
   readonly #waiting = new Set<() => void>()
   #lastId = 0
 
-  static async start(options: Partial<ContextOptions> = {}, file = cria): Promise<RunningEngine> {
+  static async start(options: Partial<ContextOptions> = {}, file = criaFile): Promise<RunningEngine> {
     const complete = contextOf(options)
     return new RunningEngine(await Context.forReplies(await loadedModel(file), complete), complete.contextLength)
   }

@@ -1,14 +1,12 @@
-import { join } from 'node:path'
-import { platformBuild } from '../../../../main/runtime/llama/library.ts'
-import type { ContextOptions, LoadOptions, SamplingOptions } from '../../../../main/runtime/options.ts'
-import type { GenerateRequest } from '../../../../main/runtime/protocol.ts'
+import { platformBuild } from '../../main/runtime/llama/library.ts'
+import type { ContextOptions, LoadOptions, SamplingOptions } from '../../main/runtime/options.ts'
+import type { GenerateRequest } from '../../main/runtime/protocol.ts'
 
-const root = join(import.meta.dirname, '../../../..')
-export const cria = join(root, 'test/fixtures/cria/cria.gguf')
-export const minilm = join(root, 'resources/models/all-minilm/all-minilm.gguf')
+/** llama.cpp's build for the processor of this machine. */
+export const cpuBuild = platformBuild()
 
 export function loadOptionsOf(file: string): LoadOptions {
-  return { file, build: platformBuild(), gpuLayers: 0, mainGpu: null, useMmap: null, useMlock: false }
+  return { file, build: cpuBuild, gpuLayers: 0, mainGpu: null, useMmap: null, useMlock: false }
 }
 
 /** Greedy, and nothing else. */
