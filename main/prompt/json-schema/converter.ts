@@ -1,11 +1,13 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import { alternativesOf } from './alternatives.ts'
-import { keyOtherThan, listed, objectOf, patternOf } from './keys.ts'
+import { anyText } from './any-text.ts'
+import { inOrder } from './in-order.ts'
+import { behindQuote, keyOtherThan, listed, objectOf, patternOf } from './keys.ts'
 import { merge } from './merge.ts'
 import { areDisjoint } from './one-of.ts'
 import { literal, primitives } from './primitives.ts'
 import { pointed } from './references.ts'
-import { bound, number, refused, string, times } from './scalars.ts'
+import { bound, number, refused, repeated, string } from './scalars.ts'
 
 export type Schema = JsonObject | boolean
 
@@ -154,7 +156,7 @@ export class Converter {
       return `${this.rule(rest, `${name}-some`, path, depth + 1)} | null`
     }
     if (schema.const !== undefined) return literal(JSON.stringify(schema.const))
-    if (schema.enum !== undefined) return this.#enumeration(schema, path)
+    if (schema.enum !== undefined) return this.#enumeration(schema, name, path)
     const kinds = kindsOf(schema, path)
     if (kinds.length === 0) return 'value'
     if (kinds.length > 1) return kinds.map((type) => this.rule({ ...only(schema, type), type }, `${name}-${type}`, path, depth + 1)).join(' | ')
@@ -240,13 +242,16 @@ export class Converter {
     }
   }
 
-  #enumeration(schema: JsonObject, path: string): string {
+  #enumeration(schema: JsonObject, name: string, path: string): string {
     const { enum: values } = schema
     if (!Array.isArray(values) || values.length === 0) throw refused(path, 'keyword "enum" must be a list of values')
     const kinds = kindsOf(schema, path, false)
     const allowed = kinds.length === 0 ? values : values.filter((value) => kinds.some((kind) => isOf(value, kind)))
     if (allowed.length === 0) throw refused(path, 'keyword "enum" has no value of this type')
-    return allowed.map((value) => literal(JSON.stringify(value))).join(' | ')
+    return anyText(
+      allowed.map((value) => JSON.stringify(value)),
+      (body) => this.#add(`${name}-text`, body),
+    )
   }
 
   #object(schema: JsonObject, name: string, path: string, depth: number): string {
@@ -265,29 +270,16 @@ export class Converter {
     const extra: Json = matched?.schema ?? (open ? (additional as Json) : true)
     const declared = [...Object.entries(properties).filter(([, value]) => value !== false), ...undeclared.map((key): [string, Json] => [key, extra])]
     const otherKey = this.#otherKey(schema, [...Object.keys(properties), ...undeclared], matched?.pattern ?? null, path)
-    if (declared.length === 0 && !open) return additional === false || schema.properties !== undefined ? '"{" space "}"' : objectOf(otherKey)
-
-    const pairs = declared.map(([key, value]) => {
-      const value_ = this.rule(value, `${name}-${key}`, `${path}/properties/${key}`, depth + 1)
-      return { rule: this.#add(`${name}-${key}-kv`, `${literal(JSON.stringify(key))} space ":" space ${value_}`), must: required.includes(key) }
+    const keyword = matched === null ? 'additionalProperties' : 'patternProperties'
+    const others = open ? this.rule(extra, `${name}-additional`, `${path}/${keyword}`, depth + 1) : 'value'
+    if (declared.length === 0) return !open && (additional === false || schema.properties !== undefined) ? '"{" space "}"' : objectOf(otherKey, others)
+    const fields = declared.map(([key, value]) => {
+      const held = this.rule(value, `${name}-${key}`, `${path}/properties/${key}`, depth + 1)
+      return { body: `${literal(JSON.stringify(key).slice(1))} space ":" space ${held}`, must: required.includes(key) }
     })
-    // What may still come after a pair, and what may come first, from the last property to the first.
-    let rest = ''
-    let first = ''
-    if (open) {
-      const value = this.rule(extra, `${name}-additional`, `${path}/${matched === null ? 'additionalProperties' : 'patternProperties'}`, depth + 1)
-      const pair = this.#add(`${name}-more-kv`, `${otherKey} space ":" space ${value}`)
-      rest = `("," space ${pair})*`
-      first = `(${pair} ${rest})?`
-    }
-    for (const { rule, must } of pairs.toReversed()) {
-      const after = rest === '' ? '' : ` ${rest}`
-      const start = `${rule}${after}`
-      const skipped = first
-      first = must ? start : this.#add(`${name}-first`, skipped === '' ? `(${start})?` : `${start} | ${skipped}`)
-      rest = this.#add(`${name}-rest`, must ? `"," space ${rule}${after}` : `("," space ${rule})?${after}`)
-    }
-    return `"{" space ${first} space "}"`
+    const more = open ? `${behindQuote(otherKey)} space ":" space ${others}` : ''
+    const pairs = inOrder(fields, { start: '"\\""', between: '"," space "\\""', more }, (body) => this.#add(`${name}-kv`, body))
+    return `"{" space ${pairs} space "}"`
   }
 
   /** A rule for keys that are none of the declared ones. */
@@ -334,9 +326,19 @@ export class Converter {
     if (items === false && least > kept.length) throw refused(path, 'keyword "minItems" asks for more items than "prefixItems" has')
     const more = items === false || (most !== null && most <= heads.length) ? null : this.rule(items, `${name}-item`, `${path}/items`, depth + 1)
     if (kept.length === 0 && more === null) return '"[" space "]"'
-    if (kept.length === 0) return `"[" space ${list(more as string, least, most)} space "]"`
-    const tail = more === null ? '' : ` ("," space ${more})${times(Math.max(0, least - kept.length), most === null ? null : most - kept.length)}`
+    if (kept.length === 0) {
+      const others = this.#others(more as string, Math.max(0, least - 1), most === null ? null : most - 1, name)
+      const filled = this.#add(`${name}-items`, `${more} ${others}`)
+      return `"[" space ${filled}${least === 0 ? '?' : ''} space "]"`
+    }
+    const tail = more === null ? '' : ` ${this.#others(more, Math.max(0, least - kept.length), most === null ? null : most - kept.length, name)}`
     return `"[" space ${kept.join(' "," space ')}${tail} space "]"`
+  }
+
+  /** Items behind another one. */
+  #others(item: string, least: number, most: number | null, name: string): string {
+    const other = this.#add(`${name}-other`, `"," space ${item}`)
+    return repeated(least, most, other, () => this.#add(`${name}-hundred`, `${other}{100}`))
   }
 }
 
@@ -365,10 +367,4 @@ function isOf(value: Json, kind: string): boolean {
   if (Array.isArray(value)) return kind === 'array'
   if (typeof value === 'number') return kind === 'number' || (kind === 'integer' && Number.isInteger(value))
   return typeof value === kind
-}
-
-/** A list of `least` to `most` items, commas between them. */
-function list(item: string, least: number, most: number | null): string {
-  const filled = `${item} ("," space ${item})${times(Math.max(0, least - 1), most === null ? null : most - 1)}`
-  return least === 0 ? `(${filled})?` : filled
 }

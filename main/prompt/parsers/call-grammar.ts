@@ -17,6 +17,14 @@ export function addSchema(rules: Rules, schema: Schema, prefix: string, root: Sc
   return rule
 }
 
+/** Adds a rule under the first free name of this beginning and gives it. */
+export function addRule(rules: Rules, prefix: string, body: string): string {
+  let count = 0
+  while ((rules[`${prefix}${count}`] ?? body) !== body) count++
+  rules[`${prefix}${count}`] = body
+  return `${prefix}${count}`
+}
+
 /** One alternative for each tool: what `before` says of its name, its arguments in JSON, and `after`. */
 export function jsonArguments(tools: readonly Tool[], rules: Rules, before: (name: string) => string, after: string): string {
   return tools

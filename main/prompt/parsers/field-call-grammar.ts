@@ -1,8 +1,10 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
+import { inOrder } from '../json-schema/in-order.ts'
 import { literal } from '../json-schema/primitives.ts'
+import { bound, repeated } from '../json-schema/scalars.ts'
 import type { Tool } from '../messages.ts'
-import { addSchema, parametersOf, triggerOf } from './call-grammar.ts'
+import { addRule, addSchema, parametersOf, triggerOf } from './call-grammar.ts'
 import type { Family } from './family.ts'
 import { rawBranches } from './raw-values.ts'
 
@@ -55,15 +57,10 @@ function fields(schema: JsonObject, place: Place, form: Pick<FieldCalls, 'assign
   const { properties, required } = schema
   const needed = Array.isArray(required) ? required : []
   const declared = Object.entries(isJsonObject(properties) ? properties : {}).map(([key, property], index) => ({
-    isNeeded: needed.includes(key),
+    must: needed.includes(key),
     body: `${literal(key + assign)} ${value(property, { ...place, prefix: `${place.prefix}${index}-` }, form)}`,
   }))
-  const first = declared.filter(({ isNeeded }) => isNeeded).map(({ body }) => body)
-  const others = declared.filter(({ isNeeded }) => !isNeeded).map(({ body }) => body)
-  const optional = (bodies: string[]) => bodies.map((body) => `(${literal(separator)} ${body})?`).join(' ')
-  if (first.length > 0) return `${first.join(` ${literal(separator)} `)} ${optional(others)}`
-  if (others.length === 0) return ''
-  return `(${others.map((body, index) => `${body} ${optional(others.slice(index + 1))}`).join(' | ')})?`
+  return inOrder(declared, { start: '', between: literal(separator) }, (body) => addRule(place.rules, `${place.prefix}f`, body))
 }
 
 function value(schema: Json, place: Place, form: Pick<FieldCalls, 'assign' | 'separator' | 'quote'>): string {
@@ -74,10 +71,13 @@ function value(schema: Json, place: Place, form: Pick<FieldCalls, 'assign' | 'se
     if (kind === 'string') return `${literal(quote)} (${body}) ${literal(quote)}`
     if (kind === 'object' && isJsonObject(whole?.properties)) return `"{" ${fields(whole, { ...place, prefix: `${place.prefix}o-` }, form)} "}"`
     if (kind !== 'array' || whole?.items === undefined || Array.isArray(whole.items) || whole.prefixItems !== undefined) return body
-    const { minItems = 0, maxItems } = whole
+    const [least, most] = [bound(whole, 'minItems', '#') ?? 0, bound(whole, 'maxItems', '#')]
+    if (most === 0) return '"[]"'
     const item = inner(whole.items, 'i')
-    const rest = `(${literal(form.separator)} ${item}){${Math.max(0, Number(minItems) - 1)},${maxItems === undefined ? '' : Math.max(0, Number(maxItems) - 1)}}`
-    return Number(minItems) > 0 ? `"[" ${item} ${rest} "]"` : `"[" (${item} ${rest})? "]"`
+    const other = addRule(place.rules, `${place.prefix}l`, `${literal(form.separator)} ${item}`)
+    const others = repeated(Math.max(0, least - 1), most === null ? null : most - 1, other, () => `(${other}{100})`)
+    const filled = addRule(place.rules, `${place.prefix}l`, `${item} ${others}`)
+    return `"[" ${filled}${least > 0 ? '' : '?'} "]"`
   })
   return `(${branches.join(' | ')})`
 }

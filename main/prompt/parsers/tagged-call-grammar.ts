@@ -3,7 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import type { Tool } from '../messages.ts'
-import { parametersOf, textWithout, triggerOf } from './call-grammar.ts'
+import { addRule, parametersOf, textWithout, triggerOf } from './call-grammar.ts'
 import type { Family } from './family.ts'
 import { type Branch, type Kind, rawBranches } from './raw-values.ts'
 
@@ -62,9 +62,9 @@ function fields(tool: Tool, prefix: string, form: TaggedCalls, rules: Rules): st
   const undeclared = required.filter((key) => !Object.hasOwn(declared, key)).map((key): [string, Json] => [key, others])
   const parts = [...Object.entries(declared), ...undeclared].map(([key, schema], index) => {
     const body = field(key, schema, `${prefix}${index}-`, parameters, form, rules)
-    return required.includes(key) ? `(${body})` : `(${body})?`
+    return `${addRule(rules, `${prefix}f`, body)}${required.includes(key) ? '' : '?'}`
   })
-  if (open) parts.push(`(${field(null, others, `${prefix}more-`, parameters, form, rules)})*`)
+  if (open) parts.push(`${addRule(rules, `${prefix}f`, field(null, others, `${prefix}more-`, parameters, form, rules))}*`)
   return parts.join(' ')
 }
 
