@@ -59,7 +59,12 @@ export function classLetter(letter: string): string {
   return code < 0x80 ? `\\x${code.toString(16).padStart(2, '0')}` : letter
 }
 
-/** From where this text begins. */
-export function triggerOf(open: string): ToolGrammar['trigger'] {
-  return `[\\s\\S]*?(${open.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')})[\\s\\S]*`
+/** From where one of these texts begins. Every new token has the reply searched for it, so nothing stands around it: a text is found at once, `[\s\S]*` before it would be tried at every letter. */
+export function triggerOf(...opens: string[]): ToolGrammar['trigger'] {
+  return `(${opens.map(escaped).join('|')})`
+}
+
+/** A text as a regular expression has it. */
+export function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }

@@ -5,7 +5,7 @@ import { literal } from '../json-schema/primitives.ts'
 import { bound, repeated } from '../json-schema/scalars.ts'
 import type { Tool } from '../messages.ts'
 import { addRule, addSchema, parametersOf, triggerOf } from './call-grammar.ts'
-import type { Family } from './family.ts'
+import type { HoldCalls } from './family.ts'
 import { rawBranches } from './raw-values.ts'
 
 /** Calls whose arguments stand one by one: `f(a=1, b="x")`, `call:f{a:1}`. */
@@ -23,7 +23,7 @@ interface FieldCalls {
 }
 
 /** Holds calls of that form to the declared names and schemas. */
-export function holdFieldCalls(form: FieldCalls): Family['holdCalls'] {
+export function holdFieldCalls(form: FieldCalls): HoldCalls {
   const {
     open,
     close,

@@ -158,7 +158,15 @@ function argumentsIn(value: JsonObject, name: string): JsonObject | null {
     const args = typeof given === 'string' ? parseJson(given) : given
     return isJsonObject(args) ? args : null
   }
-  return nested(value, name) ?? value
+  return besideName(value, name) ?? nested(value, name) ?? value
+}
+
+/** `{"tool": NAME, "with": {…}}`: a template's own keys for both. */
+function besideName(value: JsonObject, name: string): JsonObject | null {
+  const [first, second, ...others] = Object.values(value)
+  if (others.length > 0) return null
+  if (first === name && isJsonObject(second)) return second
+  return second === name && isJsonObject(first) ? first : null
 }
 
 function nested(value: Json | undefined, name: string): JsonObject | null {

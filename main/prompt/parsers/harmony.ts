@@ -1,6 +1,7 @@
 import { isJsonObject } from '../../lib/json.ts'
 import type { ReplyEvent, ReplyParser, Tool } from '../messages.ts'
 import { newCallId, parseJson } from './calls.ts'
+import { harmonyName } from './harmony-calls.ts'
 import { firstMarker, heldTail } from './held-tail.ts'
 
 const channelMark = '<|channel|>'
@@ -97,8 +98,8 @@ export class HarmonyParser implements ReplyParser {
     this.#header = ''
   }
 
-  /** Names are written with identifier characters only; the declared one is given back. */
+  /** The declared name of the one that is written. */
   #declared(name: string): string {
-    return this.#names.find((candidate) => candidate === name || candidate.replace(/[^A-Za-z0-9_]/g, '_') === name) ?? name
+    return this.#names.find((candidate) => candidate === name || harmonyName(candidate) === name) ?? name
   }
 }

@@ -4,7 +4,7 @@ import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import type { Tool } from '../messages.ts'
 import { addRule, parametersOf, textWithout, triggerOf } from './call-grammar.ts'
-import type { Family } from './family.ts'
+import type { HoldCalls } from './family.ts'
 import { type Branch, type Kind, rawBranches } from './raw-values.ts'
 
 /** Calls that stand in tags throughout, texts among their arguments bare. */
@@ -15,6 +15,8 @@ interface TaggedCalls {
   open: string
   /** Around the tool's name. */
   name: [before: string, after: string]
+  /** Before each call, though models forget it. */
+  outer?: string
   /** Around a value of that kind. */
   field(key: string, kind: Kind): [before: string, after: string]
   close: string
@@ -27,24 +29,26 @@ interface TaggedCalls {
   /** A stretch in which texts may hold what ends them; without it they cannot. */
   quotation?: [open: string, close: string]
   /** What begins the calls; unless said, all that stands before the first name. */
-  trigger?: string
+  triggers?: string[]
 }
 
 /** Keywords of which arguments that stand one by one can make nothing. */
 const wholeOnly = ['anyOf', 'oneOf', 'allOf', '$ref', 'enum', 'const', 'not', 'if', 'patternProperties', 'propertyNames', 'dependentRequired']
 
 /** Holds calls of that form to the declared names and schemas. */
-export function holdTaggedCalls(form: TaggedCalls): Family['holdCalls'] {
-  const { lead = '', open, name, close, separator = '', end = '', trigger = (open + (open === '' ? name[0] : '')).trimEnd() } = form
+export function holdTaggedCalls(form: TaggedCalls): HoldCalls {
+  const { lead = '', open, name, outer = '', close, separator = '', end = '', triggers = [(open + (open === '' ? name[0] : '')).trimEnd()] } = form
   return (tools, { parallel }) => {
     const rules: Rules = {}
     const text = (value: string) => written(value, form.loose === true)
     const others = parallel ? `(${separator === '' ? '' : `${literal(separator)}? `}call)*` : ''
     rules.root = `${lead} ${text(open)} call ${others} ${text(end)}`
-    rules.call = tools
+    const before = outer === '' ? '' : `(${literal(outer)})? `
+    const alternatives = tools
       .map((tool, index) => `${text(name[0] + tool.function.name + name[1])} ${fields(tool, `t${index}-`, form, rules)} ${text(close)}`)
       .join(' | ')
-    return { gbnf: grammarText(rules), trigger: triggerOf(trigger) }
+    rules.call = before === '' ? alternatives : `${before}(${alternatives})`
+    return { gbnf: grammarText(rules), trigger: triggerOf(...triggers) }
   }
 }
 

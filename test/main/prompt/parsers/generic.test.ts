@@ -16,6 +16,7 @@ const replies: [claim: string, tag: string, reply: string, events: unknown[]][] 
   ['a name that a longer one begins with', '{', '{"name": "get", "arguments": {}}', [call('get', {})]],
   ['arguments as a JSON text', '{', '{"name": "add", "arguments": "{\\"a\\": 1}"}', [call('add', { a: 1 })]],
   ['arguments under the name', '{', '{"add": {"a": 1}}', [call('add', { a: 1 })]],
+  ['a name and arguments under keys of the template’s own', '<do>', '<do>{"tool": "add", "with": {"a": 1}}</do>', [call('add', { a: 1 })]],
   ['a call that is nested', '{', '{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}', [call('add', { a: 1 })]],
   ['a name in front of its arguments', '[TOOL_CALLS]', '[TOOL_CALLS]add{"a": 1}', [call('add', { a: 1 })]],
   [

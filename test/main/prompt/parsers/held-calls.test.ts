@@ -52,7 +52,7 @@ async function written(file: string, calls: ToolCall[], trigger: string): Promis
   while (same < whole.length && whole[same] === before[same]) same++
   // Words and calls may begin with the same mark.
   for (const text of [whole.slice(same), whole.slice(Math.max(0, same - 20))]) {
-    const begins = new RegExp(`^(?:${trigger})$`, 'd').exec(text)?.indices?.[1]?.[0]
+    const begins = new RegExp(trigger, 'd').exec(text)?.indices?.[1]?.[0]
     if (begins !== undefined) return text.slice(begins)
   }
   return whole
