@@ -1,7 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { ReplyEvent, ReplyParser, Tool } from '../messages.ts'
+import { looksLikeCall } from './bare-call-reader.ts'
 import { newCallId, parseJson } from './calls.ts'
-import { heldTail } from './held-tail.ts'
+import { heldTail, isMarkup } from './held-tail.ts'
 import { JsonScanner } from './json-scanner.ts'
 
 /** Objects inside one that is no call itself. */
@@ -40,13 +41,15 @@ export class GenericCallParser implements ReplyParser {
     return events
   }
 
-  end(): ReplyEvent[] {
+  end(isCut = false): ReplyEvent[] {
     const events: ReplyEvent[] = []
     const left = this.#before + this.#object
-    if (this.#state === 'prose') this.#emit(this.#spaces + this.#held, events)
-    else if (this.#state === 'calls' && this.#called === 0) {
+    if (this.#state === 'prose') {
+      if (isCut && isMarkup(this.#held)) events.push({ type: 'broken-call', text: this.#held })
+      else this.#emit(this.#spaces + this.#held, events)
+    } else if (this.#state === 'calls' && this.#called === 0) {
       // What began with a mere bracket may be anything.
-      if (this.#bare) this.#emit(this.#spaces + left, events)
+      if (this.#bare && !(isCut && looksLikeCall(left, this.#names) !== false)) this.#emit(this.#spaces + left, events)
       else events.push({ type: 'broken-call', text: left })
     } else if (this.#scanner !== null) events.push({ type: 'broken-call', text: this.#object })
     // Behind a complete call only closing brackets and tags remain.

@@ -51,12 +51,12 @@ export class HarmonyParser implements ReplyParser {
     }
   }
 
-  end(): ReplyEvent[] {
+  end(isCut = false): ReplyEvent[] {
     const events: ReplyEvent[] = []
-    this.#take(this.#buffer, events)
+    if (!isCut || this.#recipient !== null) this.#take(this.#buffer, events)
     this.#buffer = ''
     // A call that ended without its mark counts if it is whole; a header without a message is prose of a model that left the format.
-    if (this.#inHeader && this.#header.trim() !== '' && !/^(start)?assistant|^(analysis|commentary|final)/.test(this.#header.trim()))
+    if (this.#inHeader && this.#header.trim() !== '' && !/^(start)?assistant|^(analysis|commentary|final|to=)/.test(this.#header.trim()))
       events.push({ type: 'text', text: this.#header })
     if (this.#recipient !== null && !isJsonObject(parseJson(this.#body)))
       events.push({ type: 'broken-call', text: channelMark + this.#header + (this.#inHeader ? '' : messageMark + this.#body) })

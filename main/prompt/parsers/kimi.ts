@@ -20,7 +20,7 @@ const end = '<|tool_call_end|>'
 export const kimi: Family = {
   name: 'kimi',
   owns: (template) => template.includes(begin) && template.includes(between),
-  format: { starts: [begin], createReader: () => new NamedCallReader(between, end, named), silent: [section.open, section.close] },
+  format: { starts: [begin], createReader: () => new NamedCallReader(between, end, named), silent: [section.open, section.close], announces: [section.open] },
   holdCalls(tools, { parallel }) {
     const rules: Rules = {
       root: `${literal(section.open)} call${parallel ? '+' : ''} ${literal(section.close)}`,
@@ -54,6 +54,7 @@ export const kimiK3: Family = {
     createReader: (tools) =>
       new MarkedCallReader({ end: close('call'), quotation: { open: argumentOpen, close: close('argument') } }, (body) => taggedCall(body, tools)),
     silent: [...['response', 'tools', 'message'].flatMap((tag) => [open(tag), close(tag)]), '<|end_of_msg|>'],
+    announces: [open('tools')],
   },
   holdCalls(tools, options) {
     const held = holdK3(tools, options)

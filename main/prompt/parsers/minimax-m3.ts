@@ -27,6 +27,7 @@ export const minimaxM3: Family = {
     starts: [invoke],
     createReader: (tools) => new MarkedCallReader({ end }, (body) => nestedCall(body, tools)),
     silent: [section.open, section.close],
+    announces: [section.open],
   },
   holdCalls(tools, { parallel }) {
     const rules: Rules = { root: `${literal(`${section.open}\n`)} call${parallel ? '+' : ''} ${literal(section.close)}` }

@@ -5,7 +5,7 @@ import { HarmonyParser } from '../../../../main/prompt/parsers/harmony.ts'
 import { holdHarmonyCalls } from '../../../../main/prompt/parsers/harmony-calls.ts'
 import { accepts } from '../../../helpers/grammar-engine.ts'
 import { GrammarSampler } from '../../../helpers/grammar-sampler.ts'
-import { brokenCall, eventsOf, fixtureTools, randomCuts } from '../../../helpers/replies.ts'
+import { brokenCall, cutFaults, eventsOf, fixtureTools, randomCuts } from '../../../helpers/replies.ts'
 
 const tools = ['get_weather', 'look-up'].map((name): Tool => ({ type: 'function', function: { name } }))
 const text = (value: string) => ({ type: 'text', text: value })
@@ -47,6 +47,10 @@ describe('HarmonyParser reads', () => {
 
   test.each(replies)('%s: the same in any cutting', (_, reply, events) => {
     for (let seed = 0; seed < 100; seed++) expect(eventsOf(new HarmonyParser(tools), randomCuts(reply, seed)), `seed ${seed}`).toEqual(events)
+  })
+
+  test.each(replies)('%s: broken off anywhere, no mark is seen and no call is lost', (_, reply) => {
+    expect(cutFaults((text) => eventsOf(new HarmonyParser(tools), text, true), reply, ['to=functions.'])).toEqual([])
   })
 
   test('a channel that the prompt has opened', () => {
