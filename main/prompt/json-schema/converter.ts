@@ -3,6 +3,7 @@ import { alternativesOf } from './alternatives.ts'
 import { anyText } from './any-text.ts'
 import { inOrder } from './in-order.ts'
 import { behindQuote, keyOtherThan, listed, objectOf, patternOf } from './keys.ts'
+import { isConstraint, isOf, kindsOf, only, refuseUnknown } from './keywords.ts'
 import { merge } from './merge.ts'
 import { areDisjoint } from './one-of.ts'
 import { literal, primitives } from './primitives.ts'
@@ -16,75 +17,6 @@ const maxDepth = 64
 const maxRules = 10_000
 /** Lists of so many values, none of them twice, need twice as many rules with each more. */
 const maxDistinct = 7
-const types = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null']
-
-/** Remarks: they constrain nothing. */
-const remarks = new Set(
-  [
-    '$schema',
-    '$id',
-    '$comment',
-    '$anchor',
-    '$defs',
-    'definitions',
-    'title',
-    'description',
-    'default',
-    'examples',
-    'example',
-    'deprecated',
-    'readOnly',
-    'writeOnly',
-  ].concat(['contentEncoding', 'contentMediaType', 'externalDocs', 'xml', 'discriminator', 'strict', 'name']),
-)
-/** Honoured, each with the types that it says something of. */
-const keywords: Record<string, readonly string[]> = bare({
-  type: types,
-  nullable: types,
-  enum: types,
-  const: types,
-  $ref: types,
-  anyOf: types,
-  oneOf: types,
-  allOf: types,
-  properties: ['object'],
-  required: ['object'],
-  additionalProperties: ['object'],
-  items: ['array'],
-  prefixItems: ['array'],
-  minItems: ['array'],
-  maxItems: ['array'],
-  minLength: ['string'],
-  maxLength: ['string'],
-  pattern: ['string'],
-  format: ['string'],
-  minimum: ['number', 'integer'],
-  maximum: ['number', 'integer'],
-  exclusiveMinimum: ['number', 'integer'],
-  exclusiveMaximum: ['number', 'integer'],
-  multipleOf: ['number', 'integer'],
-  uniqueItems: ['array'],
-  patternProperties: ['object'],
-  propertyNames: ['object'],
-  dependentRequired: ['object'],
-  if: types,
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
-  then: types,
-  else: types,
-})
-/** Saying nothing with this value. */
-const idle: Record<string, Json> = bare({
-  minProperties: 0,
-  additionalItems: true,
-  unevaluatedProperties: false,
-  unevaluatedItems: false,
-  minContains: 0,
-})
-
-/** A table without inherited names: a schema may well say `constructor`. */
-function bare<T>(table: Record<string, T>): Record<string, T> {
-  return Object.assign(Object.create(null), table)
-}
 
 /** Turns one schema and all that it refers to into rules; `rules` holds them by name. */
 export class Converter {
@@ -131,11 +63,7 @@ export class Converter {
   #body(schema: JsonObject, name: string, path: string, depth: number): string {
     if (depth > maxDepth) throw refused(path, `it is nested deeper than ${maxDepth} levels`)
     if (++this.#asked > maxRules) throw refused(path, `it needs more than ${maxRules} rules`)
-    for (const [keyword, value] of Object.entries(schema)) {
-      if (keywords[keyword] !== undefined || remarks.has(keyword) || keyword.startsWith('x-') || JSON.stringify(idle[keyword]) === JSON.stringify(value))
-        continue
-      throw refused(path, `keyword "${keyword}" is not supported`)
-    }
+    refuseUnknown(schema, path)
     if (schema.$ref !== undefined) return this.#reference(schema, name, path, depth)
     const parts = schema.allOf
     if (parts !== undefined) {
@@ -183,7 +111,7 @@ export class Converter {
   /** Rules that are reached by name may be reached from inside themselves. */
   #reference(schema: JsonObject, name: string, path: string, depth: number): string {
     const { $ref: pointer, ...rest } = schema
-    const constraints = Object.keys(rest).filter((keyword) => !remarks.has(keyword))
+    const constraints = Object.keys(rest).filter((keyword) => isConstraint(keyword))
     if (constraints.length > 0) return this.#body(merge(this.#resolved({ $ref: pointer as Json }, path), rest, path), name, path, depth + 1)
     const text = String(pointer)
     const known = this.#references.get(text)
@@ -223,7 +151,7 @@ export class Converter {
   #union(schema: JsonObject, keyword: string, name: string, path: string, depth: number): string {
     const { [keyword]: alternatives, ...rest } = schema
     if (!Array.isArray(alternatives) || alternatives.length === 0) throw refused(path, `keyword "${keyword}" must be a list of schemas`)
-    const constrained = Object.keys(rest).some((key) => !remarks.has(key))
+    const constrained = Object.keys(rest).some((key) => isConstraint(key))
     if (keyword === 'oneOf') this.#refuseOverlap(alternatives, path)
     return alternatives
       .map((alternative, at) => {
@@ -340,31 +268,4 @@ export class Converter {
     const other = this.#add(`${name}-other`, `"," space ${item}`)
     return repeated(least, most, other, () => this.#add(`${name}-hundred`, `${other}{100}`))
   }
-}
-
-function kindsOf(schema: JsonObject, path: string, infer = true): string[] {
-  const { type } = schema
-  if (type === undefined) {
-    if (!infer) return []
-    const implied = types.filter(
-      (kind) => kind !== 'integer' && Object.keys(schema).some((keyword) => keywords[keyword]?.length !== types.length && keywords[keyword]?.includes(kind)),
-    )
-    return implied
-  }
-  const kinds = Array.isArray(type) ? type : [type]
-  for (const kind of kinds)
-    if (typeof kind !== 'string' || !types.includes(kind)) throw refused(path, `keyword "type": unrecognized type ${JSON.stringify(kind)}`)
-  return kinds as string[]
-}
-
-/** The schema with the keywords that say something of this type. */
-function only(schema: JsonObject, type: string): JsonObject {
-  return Object.fromEntries(Object.entries(schema).filter(([keyword]) => keywords[keyword]?.includes(type)))
-}
-
-function isOf(value: Json, kind: string): boolean {
-  if (value === null) return kind === 'null'
-  if (Array.isArray(value)) return kind === 'array'
-  if (typeof value === 'number') return kind === 'number' || (kind === 'integer' && Number.isInteger(value))
-  return typeof value === kind
 }
