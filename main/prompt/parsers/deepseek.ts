@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../lib/json.ts'
+import { type JsonObject, setOwn } from '../../lib/json.ts'
 import type { Tool } from '../messages.ts'
 import { type CallFormat, parseJson, type RawCall } from './calls.ts'
 import type { Family } from './family.ts'
@@ -7,7 +7,7 @@ import { MarkedCallReader } from './marked-call-reader.ts'
 import { NamedCallReader, plainName } from './named-call-reader.ts'
 import { holdTaggedCalls } from './tagged-call-grammar.ts'
 import { fieldsIn } from './tagged-calls.ts'
-import { parametersOf, propertyOf, setOwn, typedValue } from './typed-arguments.ts'
+import { parametersOf, propertyOf, typedValue } from './typed-arguments.ts'
 
 const section = { open: '<｜tool▁calls▁begin｜>', close: '<｜tool▁calls▁end｜>' }
 const begin = '<｜tool▁call▁begin｜>'

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../lib/json.ts'
+import { type JsonObject, setOwn } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import type { Tool } from '../messages.ts'
@@ -9,7 +9,7 @@ import { MarkedCallReader } from './marked-call-reader.ts'
 import { NamedCallReader } from './named-call-reader.ts'
 import { holdTaggedCalls } from './tagged-call-grammar.ts'
 import { fieldsIn } from './tagged-calls.ts'
-import { parametersOf, propertyOf, setOwn, typedValue } from './typed-arguments.ts'
+import { parametersOf, propertyOf, typedValue } from './typed-arguments.ts'
 
 const section = { open: '<|tool_calls_section_begin|>', close: '<|tool_calls_section_end|>' }
 const begin = '<|tool_call_begin|>'

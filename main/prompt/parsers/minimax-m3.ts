@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import { isJsonObject, type Json, type JsonObject, setOwn } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import { pointed } from '../json-schema/references.ts'
@@ -10,7 +10,7 @@ import type { RawCall } from './calls.ts'
 import type { Family } from './family.ts'
 import { MarkedCallReader } from './marked-call-reader.ts'
 import { rawBranches } from './raw-values.ts'
-import { parametersOf, propertyOf, setOwn, typedValue } from './typed-arguments.ts'
+import { parametersOf, propertyOf, typedValue } from './typed-arguments.ts'
 
 /** Stands before every tag, and in no text. */
 const mark = ']<]minimax[>['
