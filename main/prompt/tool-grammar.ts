@@ -14,7 +14,8 @@ interface ToolGrammarOptions {
 /**
  * Holds calls in a template's form to the declared names and schemas, as llama.cpp's server does.
  *
- * Of a schema that no grammar can honour the parts are held that can be, unless the tool asks for it to be kept (`strict`). null: the calls are free, and
+ * Of a schema that no grammar can honour the parts are held that can be, unless the tool asks for it to be kept (`strict`); of schemas that are too
+ * much together only the names. null: the calls are free, and
  * the parser takes them as they come.
  *
  * @throws `invalid-request` naming tool and keyword for a `strict` tool, or where a call must come and cannot be held
@@ -37,6 +38,9 @@ export function toolGrammar(
   })
   const held = attempt(loose)
   if (!(held instanceof AppError)) return held
+  // Together they may be too large for the engine.
+  const names = loose.some((tool) => tool.function.strict === true) ? held : attempt(callable.map((tool) => withParameters(tool, { type: 'object' })))
+  if (!(names instanceof AppError)) return names
   if (!forced) return null
   throw held
 }

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../../lib/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { Schema } from '../json-schema/converter.ts'
 import { type Rules, schemaRules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
@@ -8,6 +8,41 @@ import type { ToolGrammar } from './family.ts'
 /** The schema of a tool's arguments: always of an object. */
 export function parametersOf({ function: { parameters } }: Tool): JsonObject {
   return { type: 'object', ...(isJsonObject(parameters) && parameters) }
+}
+
+/** The arguments that a schema speaks of, those that it only demands included, and what any other may be; null: there is no other. */
+export function argumentsIn({ properties, required, additionalProperties: additional }: JsonObject): {
+  declared: { key: string; schema: Json; must: boolean }[]
+  others: Json | null
+} {
+  const needed = Array.isArray(required) ? required.filter((key) => typeof key === 'string') : []
+  const own = isJsonObject(properties) ? properties : {}
+  const isOpen = additional === true || isJsonObject(additional) || (properties === undefined && additional !== false)
+  const any: Json = isJsonObject(additional) ? additional : true
+  const undeclared = needed.filter((key) => !Object.hasOwn(own, key)).map((key): [string, Json] => [key, any])
+  const declared = [...Object.entries(own), ...undeclared].map(([key, schema]) => ({ key, schema, must: needed.includes(key) }))
+  return { declared, others: isOpen ? any : null }
+}
+
+const nameLetters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_'
+
+/** A rule's body for the name of an argument that is none of these, by the letters at which it leaves them. @param signs what it may hold beside letters, a hyphen last */
+export function nameOtherThan(names: readonly string[], signs = ''): string {
+  const all = [...nameLetters, ...signs]
+  const onward = (letters: readonly string[]) => `[${letters.join('')}] [A-Za-z0-9_${signs}]{0,63}`
+  const from = (rests: readonly string[], mayStop: boolean): string => {
+    const branches = Map.groupBy(
+      rests.filter((rest) => rest !== '' && all.includes(rest.charAt(0))),
+      (rest) => rest.charAt(0),
+    )
+    const left = all.filter((letter) => !branches.has(letter) && (mayStop || !/\d/.test(letter)))
+    const parts = Array.from(branches, ([letter, some]) => {
+      const next = some.map((rest) => rest.slice(1))
+      return `${literal(letter)} (${from(next, true)})`
+    })
+    return [...parts, onward(left), ...(mayStop && !rests.includes('') ? ['""'] : [])].join(' | ')
+  }
+  return `(${from(names, false)})`
 }
 
 /** Adds the rules of a schema in JSON and gives the name of the one that its values follow; references are within `root`. */

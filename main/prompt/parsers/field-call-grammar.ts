@@ -4,7 +4,7 @@ import { inOrder } from '../json-schema/in-order.ts'
 import { literal } from '../json-schema/primitives.ts'
 import { bound, repeated } from '../json-schema/scalars.ts'
 import type { Tool } from '../messages.ts'
-import { addRule, addSchema, parametersOf, triggerOf } from './call-grammar.ts'
+import { addRule, addSchema, argumentsIn, nameOtherThan, parametersOf, triggerOf } from './call-grammar.ts'
 import type { HoldCalls } from './family.ts'
 import { rawBranches } from './raw-values.ts'
 
@@ -54,13 +54,12 @@ function argumentsOf(tool: Tool, prefix: string, form: FieldCalls, rules: Rules)
 /** Required arguments in their order, then any of the others in theirs. */
 function fields(schema: JsonObject, place: Place, form: Pick<FieldCalls, 'assign' | 'separator' | 'quote'>): string {
   const { assign, separator } = form
-  const { properties, required } = schema
-  const needed = Array.isArray(required) ? required : []
-  const declared = Object.entries(isJsonObject(properties) ? properties : {}).map(([key, property], index) => ({
-    must: needed.includes(key),
-    body: `${literal(key + assign)} ${value(property, { ...place, prefix: `${place.prefix}${index}-` }, form)}`,
-  }))
-  return inOrder(declared, { start: '', between: literal(separator) }, (body) => addRule(place.rules, `${place.prefix}f`, body))
+  const { declared, others } = argumentsIn(schema)
+  const field = (written: string, property: Json, step: string) =>
+    `${written} ${literal(assign)} ${value(property, { ...place, prefix: `${place.prefix}${step}-` }, form)}`
+  const parts = declared.map(({ key, schema: property, must }, index) => ({ must, body: field(literal(key), property, String(index)) }))
+  const more = others === null ? '' : field(nameOtherThan(declared.map(({ key }) => key)), others, 'more')
+  return inOrder(parts, { start: '', between: literal(separator), more }, (body) => addRule(place.rules, `${place.prefix}f`, body))
 }
 
 function value(schema: Json, place: Place, form: Pick<FieldCalls, 'assign' | 'separator' | 'quote'>): string {

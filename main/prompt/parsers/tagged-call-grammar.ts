@@ -1,9 +1,9 @@
 import { AppError } from '../../errors.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import type { Json, JsonObject } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import type { Tool } from '../messages.ts'
-import { addRule, parametersOf, textWithout, triggerOf } from './call-grammar.ts'
+import { addRule, argumentsIn, nameOtherThan, parametersOf, textWithout, triggerOf } from './call-grammar.ts'
 import type { HoldCalls } from './family.ts'
 import { type Branch, type Kind, rawBranches } from './raw-values.ts'
 
@@ -58,22 +58,21 @@ function fields(tool: Tool, prefix: string, form: TaggedCalls, rules: Rules): st
   const found = wholeOnly.find((keyword) => parameters[keyword] !== undefined)
   if (found !== undefined)
     throw new AppError('invalid-request', `invalid JSON schema at #: keyword "${found}" cannot be honoured for arguments that stand one by one`)
-  const { properties, required: needed, additionalProperties: additional } = parameters
-  const required = Array.isArray(needed) ? needed.filter((key) => typeof key === 'string') : []
-  const declared = isJsonObject(properties) ? properties : {}
-  const open = additional === true || isJsonObject(additional) || (properties === undefined && additional !== false)
-  const others: Json = isJsonObject(additional) ? additional : true
-  const undeclared = required.filter((key) => !Object.hasOwn(declared, key)).map((key): [string, Json] => [key, others])
-  const parts = [...Object.entries(declared), ...undeclared].map(([key, schema], index) => {
-    const body = field(key, schema, `${prefix}${index}-`, parameters, form, rules)
-    return `${addRule(rules, `${prefix}f`, body)}${required.includes(key) ? '' : '?'}`
+  const { declared, others } = argumentsIn(parameters)
+  const parts = declared.map(({ key, schema, must }, index) => {
+    const body = field(literal(key), schema, `${prefix}${index}-`, parameters, form, rules)
+    return `${addRule(rules, `${prefix}f`, body)}${must ? '' : '?'}`
   })
-  if (open) parts.push(`${addRule(rules, `${prefix}f`, field(null, others, `${prefix}more-`, parameters, form, rules))}*`)
-  return parts.join(' ')
+  if (others === null) return parts.join(' ')
+  const name = nameOtherThan(
+    declared.map(({ key }) => key),
+    '.-',
+  )
+  return [...parts, `${addRule(rules, `${prefix}f`, field(name, others, `${prefix}more-`, parameters, form, rules))}*`].join(' ')
 }
 
-/** One argument; any name for the key null. */
-function field(key: string | null, schema: Json, prefix: string, root: JsonObject, form: TaggedCalls, rules: Rules): string {
+/** One argument under a name of this rule. */
+function field(name: string, schema: Json, prefix: string, root: JsonObject, form: TaggedCalls, rules: Rules): string {
   const [, after] = form.field('', 'string')
   const mark = form.quotation === undefined ? after.trim() : after.slice(0, 1)
   const groups = Map.groupBy(rawBranches(schema, { rules, root, prefix, mark }), ({ kind }) => form.field('\0', kind).join('\0'))
@@ -81,7 +80,6 @@ function field(key: string | null, schema: Json, prefix: string, root: JsonObjec
     const { kind } = branches[0] as Branch
     const [before, behind] = form.field('\0', kind)
     const around = before.split('\0').map((part) => written(part, form.loose === true))
-    const name = key === null ? '[A-Za-z0-9_.-]{1,64}' : literal(key)
     return `${around.join(` ${name} `)} (${bodies(branches, form, rules)}) ${written(behind, form.loose === true)}`
   }).join(' | ')
 }

@@ -74,6 +74,16 @@ describe('toolGrammar()', () => {
     expect(accepts(gbnf, call('{"a": [1]}'), call('[]'), call('{}').replace('odd', 'even'))).toEqual([true, false, false])
   })
 
+  test('holds the names of tools that are too much together', () => {
+    const properties = Object.fromEntries(Array.from({ length: 400 }, (_, at) => [`a_rather_long_name_${at}`, { type: 'string' }]))
+    const many = Array.from(
+      { length: 20 },
+      (_, at): Tool => ({ type: 'function', function: { name: `tool_${at}`, parameters: { type: 'object', properties } } }),
+    )
+    const { gbnf } = toolGrammar(hold, many, { forced: true }) ?? { gbnf: '' }
+    expect(accepts(gbnf, ...['tool_7', 'tool_70'].map((name) => call('{"a": 1}').replace('odd', name)))).toEqual([true, false])
+  })
+
   test('refuses a strict tool by its name and the keyword', () => {
     const tool = odd({ type: 'object', properties: { a: { not: {} } } }, { strict: true })
     expect(() => toolGrammar(hold, [weather, tool])).toThrow(
