@@ -6,7 +6,7 @@ import { type PromptTemplate, promptTemplate } from '../prompt/template.ts'
 import { fitMessages } from '../prompt/truncate.ts'
 import type { Lease } from '../runtime/lease.ts'
 import type { Chat, ChatRequest, GenerationEvent, Truncation } from './events.ts'
-import { callGrammar, replyGrammar, type ThinkingBlock } from './format.ts'
+import { callGrammar, demandsCall, replyGrammar, type ThinkingBlock } from './format.ts'
 import { acquireWithProgress, weightsKey } from './lease.ts'
 import { demandCapability, demandFeatures, findModel } from './models.ts'
 import { type ResolvedOptions, resolveOptions } from './options.ts'
@@ -20,7 +20,11 @@ export function createChat(services: GenerationServices): Chat {
   return async function* chat(request, signal) {
     const startedAt = performance.now()
     const { model, options, think } = await admitted(services, request)
-    const grammar = replyGrammar(options, request.format)
+    const mustCall = request.tools.length > 0 && demandsCall(request.toolChoice)
+    if (mustCall && (options.grammar !== null || request.format?.type === 'grammar'))
+      throw new AppError('invalid-request', 'a grammar for the answer cannot be held together with a tool_choice that demands a call: leave one of them out')
+    const asked = replyGrammar(options, request.format)
+    const format = mustCall ? null : asked
 
     if (request.messages.length === 0 && request.keepAliveMs === 0) {
       await services.scheduler.unload(weightsKey(model))
@@ -62,8 +66,8 @@ export function createChat(services: GenerationServices): Chat {
         prompt: tokens ?? prompt,
         template: template.kind,
         // What is closed by force may be written where none was asked for.
-        parser: template.parser({ tools: input.tools, think: limit === null ? think : true, prompt, messages: input.messages, format: grammar !== null }),
-        grammar: grammar?.(thinking) ?? (model.header.chatTemplate === null ? null : callGrammar(model.header.chatTemplate, input.tools, request, thinking)),
+        parser: template.parser({ tools: input.tools, think: limit === null ? think : true, prompt, messages: input.messages, format: format !== null }),
+        grammar: format?.(thinking) ?? callGrammar(template, input.tools, request, thinking),
         thinkingLimit: limit,
         parallelCalls: request.parallelCalls ?? true,
         topLogprobs: request.topLogprobs,

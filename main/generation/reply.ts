@@ -92,7 +92,7 @@ export async function* reply(lease: Lease, plan: ReplyPlan, signal: AbortSignal)
       }
       case 'done': {
         lease.wrote(event.stats.completionTokens, event.stats.generateMs)
-        const rest = parser?.end() ?? []
+        const rest = parser?.end(event.reason === 'length') ?? []
         const first = plan.parallelCalls ? -1 : rest.findIndex(({ type }) => type === 'tool-call')
         yield* first < 0 ? rest : rest.slice(0, first + 1)
         // Where a stop string or a grammar parts the text from the tokens that were drawn, later requests go on from the text, as the peer's do.

@@ -97,7 +97,8 @@ export function checkParameters(parameters: JsonObject): JsonObject {
   return checked
 }
 
-function checkParameter(name: string, type: ParameterType, value: Json): Json {
+/** One parameter's value as JSON. Throws `invalid-request` for one of another type. */
+export function checkParameter(name: string, type: ParameterType, value: Json): Json {
   const wrong = (wanted: string) => new AppError('invalid-request', `option ${JSON.stringify(name)} must be of ${wanted}`)
   switch (type) {
     case 'integer':

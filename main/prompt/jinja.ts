@@ -2,8 +2,7 @@ import { AppError } from '../errors.ts'
 import { isJsonObject, type JsonObject } from '../lib/json.ts'
 import { type Attempt, attempts } from './jinja-forms.ts'
 import type { Message, RenderInput, Tool } from './messages.ts'
-import type { CallFormat } from './parsers/calls.ts'
-import { inferFormat, probeCall } from './parsers/inferred.ts'
+import { type CallForm, inferForm, probes } from './parsers/inferred.ts'
 
 /** Renders one Jinja template; throws `invalid-template`, whose `cause` is the engine's own report if the engine lived to give one. */
 export type RenderTemplate = (template: string, variables: JsonObject, signal: AbortSignal) => Promise<string>
@@ -85,13 +84,10 @@ export async function probeThinking(
 }
 
 /** Finds by rendering how the template writes calls of tools; null when it shows no form that is understood. */
-export async function probeCalls(render: RenderTemplate, template: string, texts: SpecialTexts, signal: AbortSignal): Promise<CallFormat | null> {
-  const question: Message = { role: 'user', content: 'QZQUESTIONQZ' }
-  const words: Message = { role: 'assistant', content: 'QZANSWERQZ' }
-  const call: Message = { role: 'assistant', content: '', toolCalls: [{ id: 'call00001', index: 0, ...probeCall }] }
-  const withCall = await renderConversation(render, template, [question, call], texts, signal)
-  const withWords = await renderConversation(render, template, [question, words], texts, signal)
-  return withCall === null || withWords === null ? null : inferFormat(withCall, withWords)
+export async function probeCalls(render: RenderTemplate, template: string, texts: SpecialTexts, signal: AbortSignal): Promise<CallForm | null> {
+  const withCall = await renderConversation(render, template, probes.call, texts, signal)
+  const withWords = await renderConversation(render, template, probes.words, texts, signal)
+  return withCall === null || withWords === null ? null : inferForm(withCall, withWords)
 }
 
 /** A conversation that has ended, without the prompt for another reply; null when the template does not take it. */

@@ -58,6 +58,10 @@ export type ReplyEvent =
 /** Splits the text that a model writes into prose, thinking and tool calls; fed piece by piece, never re-run. */
 export interface ReplyParser {
   push(text: string): ReplyEvent[]
-  /** At the end of the reply: what was held back. A call that was cut off is told apart, never lost. */
-  end(): ReplyEvent[]
+  /**
+   * At the end of the reply: what was held back. A call that was cut off is told apart, never lost.
+   *
+   * @param isCut the reply was broken off where the model would have gone on: what may be the beginning of a mark is no text
+   */
+  end(isCut?: boolean): ReplyEvent[]
 }

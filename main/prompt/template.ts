@@ -1,10 +1,16 @@
+import { AppError } from '../errors.ts'
 import { type GoTemplate, parseGoTemplate } from './go.ts'
 import { prefillOf, probeCalls, probeThinking, type RenderTemplate, renderJinja, type SpecialTexts, type ThinkingMarkup } from './jinja.ts'
 import type { Message, RenderInput, ReplyEvent, ReplyParser, Think, Tool } from './messages.ts'
-import type { CallFormat } from './parsers/calls.ts'
-import { callParser, familyOf, marksReplies } from './parsers/families.ts'
+import { CallParser } from './parsers/calls.ts'
+import { familyOf, marksReplies } from './parsers/families.ts'
+import type { HoldCalls } from './parsers/family.ts'
 import { GenericCallParser } from './parsers/generic.ts'
 import { HarmonyParser, harmonyMarkup, isHarmony } from './parsers/harmony.ts'
+import { holdHarmonyCalls } from './parsers/harmony-calls.ts'
+import { hermes } from './parsers/hermes.ts'
+import { type CallForm, inferForm, probes } from './parsers/inferred.ts'
+import { holdJsonCalls } from './parsers/json-call-grammar.ts'
 import { ThinkingAndCalls } from './parsers/reply-parser.ts'
 import { type ThinkingLayout, ThinkingSplitter } from './parsers/thinking.ts'
 import { inspectTemplates, type TemplateFacts } from './template-facts.ts'
@@ -31,6 +37,8 @@ export interface PromptTemplate {
   /** null: the model's thinking, if any, cannot be told from its text. */
   readonly thinkingTags: ThinkingTags | null
   render(input: RenderInput, signal: AbortSignal): Promise<string>
+  /** Holds calls in the form that this template's model was taught, known once a prompt with tools has been rendered; null where there is none. */
+  readonly holdCalls: HoldCalls | null
   parser(options: ParserOptions): ReplyParser
 }
 
@@ -65,6 +73,7 @@ const barePrompt: PromptTemplate = {
   kind: 'none',
   thinkingTags: null,
   render: async ({ messages }) => messages.map((message) => message.content).join('\n\n'),
+  holdCalls: null,
   parser: ({ format = false }) => new ThinkingAndCalls({ thinking: null, calls: null, trimStart: format }),
 }
 
@@ -76,6 +85,9 @@ function goPrompt(source: string): PromptTemplate {
     kind: 'go',
     thinkingTags: isHarmony(source) ? thinkingTags(source) : tags,
     render: async (input) => template.render(input),
+    get holdCalls() {
+      return isHarmony(source) ? holdHarmonyCalls : (familyOf(source) ?? goForm(template)).holdCalls
+    },
     parser({ tools, think, prompt, format = false }) {
       if (isHarmony(source)) return new HarmonyParser(tools)
       const opened = tags !== null && prompt.trimEnd().endsWith(tags.open)
@@ -88,14 +100,33 @@ function goPrompt(source: string): PromptTemplate {
 function goCallParser(source: string, template: GoTemplate, tools: Tool[], prompt: string): ReplyParser | null {
   const family = familyOf(source)
   if (tools.length === 0 && !marksReplies(family)) return null
-  return family === null ? new GenericCallParser(template.toolCallTag(), tools) : callParser(family.format, tools, prompt)
+  return family === null ? new GenericCallParser(template.toolCallTag(), tools) : new CallParser(family.format, tools, prompt)
+}
+
+/** The form of calls of a template that no family is known to use: as it renders one, else behind its tag. */
+function goForm(template: GoTemplate): Pick<CallForm, 'holdCalls'> {
+  const tag = template.toolCallTag()
+  const isBare = tag === '{' || tag === '['
+  const form = shownForm(template) ?? { holdCalls: holdJsonCalls({ open: isBare ? '' : tag, close: '', list: tag === '[' }) }
+  // Behind a call that began with a mere bracket nothing is read as another one.
+  return tag === '{' ? { holdCalls: (tools) => form.holdCalls(tools, { parallel: false }) } : form
+}
+
+function shownForm(template: GoTemplate): CallForm | null {
+  try {
+    const [call = '', words = ''] = [probes.call, probes.words].map((messages) => template.render({ messages, tools: [], think: null }))
+    return inferForm(call, words)
+  } catch (error) {
+    if (error instanceof AppError) return null
+    throw error
+  }
 }
 
 function jinjaPrompt(source: string, render: RenderTemplate, specials: SpecialTexts): PromptTemplate {
   const tags = thinkingTags(source)
   const family = familyOf(source)
   let markup: ThinkingMarkup | null = null
-  let format = family?.format ?? null
+  let form: CallForm = family ?? hermes
   return {
     kind: 'jinja',
     thinkingTags: tags,
@@ -103,13 +134,16 @@ function jinjaPrompt(source: string, render: RenderTemplate, specials: SpecialTe
       if (isHarmony(source)) markup = harmonyMarkup
       else if (tags !== null) markup = (await markups.of(render, source, () => probeThinking(render, source, tags, specials, signal))) ?? tags
       if (family === null && !isHarmony(source) && input.tools.length > 0)
-        format = await inferred.of(render, source, () => probeCalls(render, source, specials, signal))
+        form = (await inferred.of(render, source, () => probeCalls(render, source, specials, signal))) ?? hermes
       const prompt = await renderJinja(render, source, input, { ...specials, markup }, signal)
       return input.think === false && prefillOf(input.messages).thinking === '' ? closed(prompt, markup) : prompt
     },
+    get holdCalls() {
+      return isHarmony(source) ? holdHarmonyCalls : form.holdCalls
+    },
     parser({ tools, prompt, messages = [], format: structured = false }) {
       if (isHarmony(source)) return continued(new HarmonyParser(tools, openChannel(messages)), prefillEvents(messages))
-      const calls = tools.length === 0 && !marksReplies(family) ? null : callParser(format, tools, prompt)
+      const calls = tools.length === 0 && !marksReplies(family) ? null : new CallParser(form.format, tools, prompt)
       const used = markup ?? tags
       if (used === null) return new ThinkingAndCalls({ thinking: null, calls, prefill: prefillEvents(messages), trimStart: structured })
       const layout = layoutOf(used)
@@ -126,7 +160,7 @@ function jinjaPrompt(source: string, render: RenderTemplate, specials: SpecialTe
 }
 
 const markups = new TemplateFindings<ThinkingMarkup | null>()
-const inferred = new TemplateFindings<CallFormat | null>()
+const inferred = new TemplateFindings<CallForm | null>()
 
 /** A template without a switch opens the block although nothing is to be thought: it is closed again, as llama.cpp's server does. */
 function closed(prompt: string, markup: ThinkingMarkup | null): string {

@@ -125,6 +125,13 @@ const schemas: Record<string, JsonObject> = {
   'format uri': { type: 'string', format: 'uri' },
   'format hostname': { type: 'string', format: 'hostname' },
   'format duration': { type: 'string', format: 'duration' },
+  'hundreds of optional properties': {
+    type: 'object',
+    properties: Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`k${at}`, { const: at }])),
+    additionalProperties: false,
+  },
+  'thousands of values': { enum: Array.from({ length: 5000 }, (_, at) => `value ${at}`) },
+  'a long list': { type: 'array', items: { const: 1 }, maxItems: 2500 },
   'fractional limits of numbers': { type: 'number', exclusiveMinimum: -2.75, maximum: 0.125 },
 }
 

@@ -56,3 +56,12 @@ test('Responses: the response is incomplete', async () => {
   const { body } = await post(server.url, '/v1/responses', request)
   expect(body).toMatchObject({ status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' }, incomplete_tool_call: cutCall })
 })
+
+test('wherever the call is cut off, no part of it is content', async () => {
+  for (let length = 1; length <= room; length++) {
+    const { body } = await post(server.url, '/api/chat', { model: 'cria', messages, tools, stream: false, options: { temperature: 0, num_predict: length } })
+    const told = String(body.incomplete_tool_call ?? '')
+    expect([length, body.done_reason, (body.message as { content: string }).content]).toEqual([length, 'length', ''])
+    expect('<tool_call>'.startsWith(told) || told.startsWith('<tool_call>'), told).toBe(true)
+  }
+})

@@ -60,9 +60,9 @@ export function brokenCall(value: string) {
   return { type: 'broken-call', text: value }
 }
 
-/** What a parser says of a reply, neighbours of one kind joined: what a client sees, however the text was cut. */
-export function eventsOf(parser: ReplyParser, pieces: string | string[]): ReplyEvent[] {
-  const events = [...(typeof pieces === 'string' ? [pieces] : pieces).flatMap((piece) => parser.push(piece)), ...parser.end()]
+/** What a parser says of a reply, neighbours of one kind joined: what a client sees, however the text was cut. @param isCut it was broken off by its limit of tokens */
+export function eventsOf(parser: ReplyParser, pieces: string | string[], isCut = false): ReplyEvent[] {
+  const events = [...(typeof pieces === 'string' ? [pieces] : pieces).flatMap((piece) => parser.push(piece)), ...parser.end(isCut)]
   const joined: ReplyEvent[] = []
   for (const event of events) {
     const last = joined.at(-1)
@@ -83,4 +83,33 @@ export function randomCuts(text: string, seed: number): string[] {
     at += length
   }
   return pieces
+}
+
+/**
+ * What is wrong with what a client sees of a reply that is broken off anywhere, as [where, what]; nothing should be.
+ *
+ * Words and thinking only grow, so that no part of a mark is among them; a call whose mark (one of `marks`) was written is told as broken until it is
+ * whole, or has turned out to be words. Of a mark that begins with a word (`Action:`) that word may be seen.
+ */
+export function cutFaults(read: (text: string) => ReplyEvent[], reply: string, marks: readonly string[]): [where: string, what: string][] {
+  const seen = (events: ReplyEvent[], type: 'text' | 'thinking') => events.map((event) => (event.type === type ? event.text : '')).join('')
+  const whole = read(reply)
+  const faults: [string, string][] = []
+  let begun = 0
+  let last = ''
+  for (let length = 1; length < reply.length; length++) {
+    const events = read(reply.slice(0, length))
+    for (const type of ['text', 'thinking'] as const) {
+      const text = seen(events, type).trimEnd()
+      if (!seen(whole, type).startsWith(text.replace(/[\p{L}\s]+$/u, '')) || (!seen(whole, type).startsWith(text) && !/[\p{L}\s]$/u.test(text)))
+        faults.push([reply.slice(Math.max(0, length - 40), length), `${type} ends with ${JSON.stringify(text.slice(-20))}`])
+    }
+    const broken = events.find(({ type }) => type === 'broken-call')
+    const isBegun = broken?.type === 'broken-call' && marks.some((mark) => broken.text.includes(mark))
+    const calls = events.filter(({ type }) => type === 'tool-call').length + (isBegun ? 1 : 0)
+    if (calls < begun && !seen(events, 'text').includes(last)) faults.push([reply.slice(Math.max(0, length - 40), length), 'a call is lost'])
+    begun = calls
+    if (isBegun) last = broken.text.trimEnd()
+  }
+  return faults
 }

@@ -1,9 +1,9 @@
-import { AppError } from '../../errors.ts'
 import { type Token, type TokenKind, tokenize } from './lexer.ts'
 import type { BranchNode, CommandNode, ListNode, Node, Operand, PipeNode, Statement } from './nodes.ts'
 import { show } from './nodes.ts'
 import { parseNumber } from './numbers.ts'
 import { quote, unquote } from './quote.ts'
+import { TokenStream } from './token-stream.ts'
 
 /** Nesting of blocks and parentheses in the source. */
 const maxNesting = 200
@@ -23,7 +23,7 @@ interface Closer {
  * Throws an AppError `invalid-template` whose text is that of Go's parser (`template: :1: unclosed action`).
  */
 export function parseTemplate(text: string, isFunction: (name: string) => boolean): Templates {
-  return new Parser(tokenize(text), isFunction).parse()
+  return new Parser(new TokenStream(tokenize(text)), isFunction).parse()
 }
 
 const operandKinds = new Set<TokenKind>([
@@ -31,32 +31,27 @@ const operandKinds = new Set<TokenKind>([
 ])
 
 class Parser {
-  readonly #tokens: Token[]
+  readonly #tokens: TokenStream
   readonly #isFunction: (name: string) => boolean
   readonly #templates: Templates = new Map()
-  #at = 0
-  /** The furthest token looked at: its line is the one Go puts into an error. */
-  #furthest = 0
   #variables = ['$']
   #rangeDepth = 0
   #nesting = 0
-  /** Line of the action being parsed, 0 outside. */
-  #actionLine = 0
 
-  constructor(tokens: Token[], isFunction: (name: string) => boolean) {
+  constructor(tokens: TokenStream, isFunction: (name: string) => boolean) {
     this.#tokens = tokens
     this.#isFunction = isFunction
   }
 
   parse(): Templates {
-    const root: ListNode = { kind: 'list', pos: this.#peek().pos, nodes: [] }
-    while (this.#peek().kind !== 'end-of-file') {
+    const root: ListNode = { kind: 'list', pos: this.#tokens.peek().pos, nodes: [] }
+    while (this.#tokens.peek().kind !== 'end-of-file') {
       if (this.#startsDefinition()) {
         this.#definition()
         continue
       }
       const node = this.#textOrAction()
-      if (isCloser(node)) this.#fail(`unexpected {{${node.kind}}}`)
+      if (isCloser(node)) this.#tokens.fail(`unexpected {{${node.kind}}}`)
       root.nodes.push(node)
     }
     this.#add('', root)
@@ -64,18 +59,18 @@ class Parser {
   }
 
   #startsDefinition(): boolean {
-    if (this.#peek().kind !== 'left-delim') return false
-    const start = this.#at
-    this.#next()
-    if (isKeyword(this.#nextNonSpace(), 'define')) return true
-    this.#at = start
+    if (this.#tokens.peek().kind !== 'left-delim') return false
+    const start = this.#tokens.at
+    this.#tokens.next()
+    if (isKeyword(this.#tokens.nextNonSpace(), 'define')) return true
+    this.#tokens.at = start
     return false
   }
 
   #definition(): void {
     const context = 'define clause'
     const name = this.#templateName(context)
-    this.#expect('right-delim', context)
+    this.#tokens.expect('right-delim', context)
     this.#add(name, this.#separateList(context))
   }
 
@@ -85,7 +80,7 @@ class Parser {
     this.#variables = ['$']
     this.#rangeDepth = 0
     const [list, closer] = this.#list()
-    if (closer.kind !== 'end') this.#fail(`unexpected {{${closer.kind}}} in ${context}`)
+    if (closer.kind !== 'end') this.#tokens.fail(`unexpected {{${closer.kind}}} in ${context}`)
     this.#variables = outer.variables
     this.#rangeDepth = outer.rangeDepth
     return list
@@ -94,13 +89,13 @@ class Parser {
   #add(name: string, list: ListNode): void {
     const known = this.#templates.get(name)
     if (known === undefined || isEmpty(known)) this.#templates.set(name, list)
-    else if (!isEmpty(list)) this.#fail(`template: multiple definition of template ${quote(name)}`)
+    else if (!isEmpty(list)) this.#tokens.fail(`template: multiple definition of template ${quote(name)}`)
   }
 
   #list(): [ListNode, Closer] {
     this.#enter('blocks nested too deeply')
-    const list: ListNode = { kind: 'list', pos: this.#peekNonSpace().pos, nodes: [] }
-    while (this.#peekNonSpace().kind !== 'end-of-file') {
+    const list: ListNode = { kind: 'list', pos: this.#tokens.peekNonSpace().pos, nodes: [] }
+    while (this.#tokens.peekNonSpace().kind !== 'end-of-file') {
       const node = this.#textOrAction()
       if (isCloser(node)) {
         this.#nesting--
@@ -108,21 +103,21 @@ class Parser {
       }
       list.nodes.push(node)
     }
-    return this.#fail('unexpected EOF')
+    return this.#tokens.fail('unexpected EOF')
   }
 
   #textOrAction(): Statement | Closer {
-    const token = this.#nextNonSpace()
+    const token = this.#tokens.nextNonSpace()
     if (token.kind === 'text') return { kind: 'text', pos: token.pos, text: token.text }
-    if (token.kind !== 'left-delim') return this.#unexpected(token, 'input')
-    this.#actionLine = token.line
+    if (token.kind !== 'left-delim') return this.#tokens.unexpected(token, 'input')
+    this.#tokens.actionLine = token.line
     const node = this.#action()
-    this.#actionLine = 0
+    this.#tokens.actionLine = 0
     return node
   }
 
   #action(): Statement | Closer {
-    const token = this.#nextNonSpace()
+    const token = this.#tokens.nextNonSpace()
     if (token.kind === 'keyword') {
       switch (token.text) {
         case 'if':
@@ -132,7 +127,7 @@ class Parser {
         case 'else':
           return this.#else()
         case 'end':
-          return { kind: 'end', pos: this.#expect('right-delim', 'end').pos }
+          return { kind: 'end', pos: this.#tokens.expect('right-delim', 'end').pos }
         case 'break':
         case 'continue':
           return this.#jump(token.text, token.pos)
@@ -142,23 +137,23 @@ class Parser {
           return this.#block()
       }
     }
-    this.#at--
-    const { pos } = this.#peek()
+    this.#tokens.at--
+    const { pos } = this.#tokens.peek()
     return { kind: 'action', pos, pipe: this.#pipeline('command', 'right-delim') }
   }
 
   #jump(kind: 'break' | 'continue', pos: number): Statement {
-    const token = this.#nextNonSpace()
-    if (token.kind !== 'right-delim') this.#unexpected(token, `{{${kind}}}`)
-    if (this.#rangeDepth === 0) this.#fail(`{{${kind}}} outside {{range}}`)
+    const token = this.#tokens.nextNonSpace()
+    if (token.kind !== 'right-delim') this.#tokens.unexpected(token, `{{${kind}}}`)
+    if (this.#rangeDepth === 0) this.#tokens.fail(`{{${kind}}} outside {{range}}`)
     return { kind, pos }
   }
 
   #else(): Closer {
-    const token = this.#peekNonSpace()
+    const token = this.#tokens.peekNonSpace()
     // `else if` and `else with`: the word stays for the branch to find.
     if (isKeyword(token, 'if') || isKeyword(token, 'with')) return { kind: 'else', pos: token.pos }
-    return { kind: 'else', pos: this.#expect('right-delim', 'else').pos }
+    return { kind: 'else', pos: this.#tokens.expect('right-delim', 'else').pos }
   }
 
   #branch(kind: BranchNode['kind'], pos: number): BranchNode {
@@ -173,25 +168,25 @@ class Parser {
   }
 
   #elseList(kind: BranchNode['kind'], pos: number): ListNode {
-    const token = this.#peek()
+    const token = this.#tokens.peek()
     if (kind !== 'range' && isKeyword(token, kind)) {
-      this.#next()
+      this.#tokens.next()
       this.#enter('blocks nested too deeply')
       const branch = this.#branch(kind, token.pos)
       this.#nesting--
       return { kind: 'list', pos, nodes: [branch] }
     }
     const [list, closer] = this.#list()
-    if (closer.kind !== 'end') this.#fail(`expected end; found {{${closer.kind}}}`)
+    if (closer.kind !== 'end') this.#tokens.fail(`expected end; found {{${closer.kind}}}`)
     return list
   }
 
   #template(): Statement {
     const context = 'template clause'
-    const { pos } = this.#peekNonSpace()
+    const { pos } = this.#tokens.peekNonSpace()
     const name = this.#templateName(context)
-    if (this.#peekNonSpace().kind === 'right-delim') {
-      this.#nextNonSpace()
+    if (this.#tokens.peekNonSpace().kind === 'right-delim') {
+      this.#tokens.nextNonSpace()
       return { kind: 'template', pos, name, pipe: null }
     }
     return { kind: 'template', pos, name, pipe: this.#pipeline(context, 'right-delim') }
@@ -199,7 +194,7 @@ class Parser {
 
   #block(): Statement {
     const context = 'block clause'
-    const { pos } = this.#peekNonSpace()
+    const { pos } = this.#tokens.peekNonSpace()
     const name = this.#templateName(context)
     const pipe = this.#pipeline(context, 'right-delim')
     this.#add(name, this.#separateList(context))
@@ -207,19 +202,19 @@ class Parser {
   }
 
   #templateName(context: string): string {
-    const token = this.#nextNonSpace()
-    if (token.kind !== 'string' && token.kind !== 'raw-string') this.#unexpected(token, context)
+    const token = this.#tokens.nextNonSpace()
+    if (token.kind !== 'string' && token.kind !== 'raw-string') this.#tokens.unexpected(token, context)
     return this.#unquote(token)
   }
 
   #pipeline(context: string, end: TokenKind): PipeNode {
-    const pipe: PipeNode = { kind: 'pipe', pos: this.#peekNonSpace().pos, declared: [], isAssign: false, commands: [] }
+    const pipe: PipeNode = { kind: 'pipe', pos: this.#tokens.peekNonSpace().pos, declared: [], isAssign: false, commands: [] }
     this.#declarations(pipe, context)
     for (;;) {
-      const token = this.#nextNonSpace()
+      const token = this.#tokens.nextNonSpace()
       if (token.kind === end) break
-      if (!operandKinds.has(token.kind)) this.#unexpected(token, context)
-      this.#at--
+      if (!operandKinds.has(token.kind)) this.#tokens.unexpected(token, context)
+      this.#tokens.at--
       pipe.commands.push(this.#command())
     }
     this.#checkPipeline(pipe, context)
@@ -228,14 +223,14 @@ class Parser {
 
   #declarations(pipe: PipeNode, context: string): void {
     for (;;) {
-      const variable = this.#peekNonSpace()
+      const variable = this.#tokens.peekNonSpace()
       if (variable.kind !== 'variable') return
-      const start = this.#at
-      this.#nextNonSpace()
-      const next = this.#nextNonSpace()
+      const start = this.#tokens.at
+      this.#tokens.nextNonSpace()
+      const next = this.#tokens.nextNonSpace()
       const isComma = next.kind === 'char' && next.text === ','
       if (next.kind !== 'assign' && next.kind !== 'declare' && !isComma) {
-        this.#at = start
+        this.#tokens.at = start
         return
       }
       pipe.declared.push(variable.text)
@@ -244,59 +239,59 @@ class Parser {
         pipe.isAssign = next.kind === 'assign'
         return
       }
-      if (context !== 'range' || pipe.declared.length > 1) this.#fail(`too many declarations in ${context}`)
-      const { kind } = this.#peekNonSpace()
-      if (kind !== 'variable' && kind !== 'right-delim' && kind !== 'right-paren') this.#fail('range can only initialize variables')
+      if (context !== 'range' || pipe.declared.length > 1) this.#tokens.fail(`too many declarations in ${context}`)
+      const { kind } = this.#tokens.peekNonSpace()
+      if (kind !== 'variable' && kind !== 'right-delim' && kind !== 'right-paren') this.#tokens.fail('range can only initialize variables')
     }
   }
 
   #checkPipeline(pipe: PipeNode, context: string): void {
-    if (pipe.commands.length === 0) this.#fail(`missing value for ${context}`)
+    if (pipe.commands.length === 0) this.#tokens.fail(`missing value for ${context}`)
     for (const [i, command] of pipe.commands.entries()) {
       const first = command.args[0]?.kind
-      if (i > 0 && (first === 'literal' || first === 'dot' || first === 'nil')) this.#fail(`non executable command in pipeline stage ${i + 1}`)
+      if (i > 0 && (first === 'literal' || first === 'dot' || first === 'nil')) this.#tokens.fail(`non executable command in pipeline stage ${i + 1}`)
     }
   }
 
   #command(): CommandNode {
-    const command: CommandNode = { kind: 'command', pos: this.#peekNonSpace().pos, args: [] }
+    const command: CommandNode = { kind: 'command', pos: this.#tokens.peekNonSpace().pos, args: [] }
     for (;;) {
-      this.#peekNonSpace()
+      this.#tokens.peekNonSpace()
       const operand = this.#operand()
       if (operand) command.args.push(operand)
-      const token = this.#next()
+      const token = this.#tokens.next()
       if (token.kind === 'space') continue
-      if (token.kind === 'right-delim' || token.kind === 'right-paren') this.#at--
-      else if (token.kind !== 'pipe') this.#unexpected(token, 'operand')
+      if (token.kind === 'right-delim' || token.kind === 'right-paren') this.#tokens.at--
+      else if (token.kind !== 'pipe') this.#tokens.unexpected(token, 'operand')
       break
     }
-    if (command.args.length === 0) this.#fail('empty command')
+    if (command.args.length === 0) this.#tokens.fail('empty command')
     return command
   }
 
   #operand(): Operand | null {
     const node = this.#term()
-    if (node === null || this.#peek().kind !== 'field') return node
-    const { pos } = this.#peek()
+    if (node === null || this.#tokens.peek().kind !== 'field') return node
+    const { pos } = this.#tokens.peek()
     const names: string[] = []
-    while (this.#peek().kind === 'field') names.push(this.#next().text.slice(1))
+    while (this.#tokens.peek().kind === 'field') names.push(this.#tokens.next().text.slice(1))
     if (node.kind === 'field' || node.kind === 'variable') return { kind: node.kind, pos, names: [...node.names, ...names] }
-    if (node.kind === 'literal' || node.kind === 'dot' || node.kind === 'nil') this.#fail(`unexpected . after term ${quote(show(node))}`)
+    if (node.kind === 'literal' || node.kind === 'dot' || node.kind === 'nil') this.#tokens.fail(`unexpected . after term ${quote(show(node))}`)
     return { kind: 'chain', pos, node, names }
   }
 
   #term(): Operand | null {
-    const token = this.#nextNonSpace()
+    const token = this.#tokens.nextNonSpace()
     const { text, pos } = token
     switch (token.kind) {
       case 'identifier':
-        if (!this.#isFunction(text)) this.#fail(`function ${quote(text)} not defined`)
+        if (!this.#isFunction(text)) this.#tokens.fail(`function ${quote(text)} not defined`)
         return { kind: 'identifier', pos, name: text }
       case 'dot':
       case 'nil':
         return { kind: token.kind, pos }
       case 'variable':
-        if (!this.#variables.includes(text)) this.#fail(`undefined variable ${quote(text)}`)
+        if (!this.#variables.includes(text)) this.#tokens.fail(`undefined variable ${quote(text)}`)
         return { kind: 'variable', pos, names: [text] }
       case 'field':
         return { kind: 'field', pos, names: [text.slice(1)] }
@@ -315,7 +310,7 @@ class Parser {
         return pipe
       }
       default:
-        this.#at--
+        this.#tokens.at--
         return null
     }
   }
@@ -324,56 +319,16 @@ class Parser {
     try {
       return parseNumber(text)
     } catch (error) {
-      return this.#fail((error as Error).message)
+      return this.#tokens.fail((error as Error).message)
     }
   }
 
   #unquote(token: Token): string {
-    return unquote(token.text) ?? this.#fail('invalid syntax')
+    return unquote(token.text) ?? this.#tokens.fail('invalid syntax')
   }
 
   #enter(message: string): void {
-    if (++this.#nesting > maxNesting) this.#fail(message)
-  }
-
-  #peek(): Token {
-    this.#furthest = Math.max(this.#furthest, this.#at)
-    // Past the end, or past an error, there is only the last token.
-    return (this.#tokens[this.#at] ?? this.#tokens.at(-1)) as Token
-  }
-
-  #next(): Token {
-    const token = this.#peek()
-    this.#at++
-    return token
-  }
-
-  #nextNonSpace(): Token {
-    let token = this.#next()
-    while (token.kind === 'space') token = this.#next()
-    return token
-  }
-
-  #peekNonSpace(): Token {
-    while (this.#peek().kind === 'space') this.#at++
-    return this.#peek()
-  }
-
-  #expect(kind: TokenKind, context: string): Token {
-    const token = this.#nextNonSpace()
-    return token.kind === kind ? token : this.#unexpected(token, context)
-  }
-
-  #unexpected(token: Token, context: string): never {
-    if (token.kind !== 'error') this.#fail(`unexpected ${describe(token)} in ${context}`)
-    if (this.#actionLine === 0 || this.#actionLine === token.line) this.#fail(token.text)
-    const extra = ` in action started at :${this.#actionLine}`
-    return this.#fail(token.text + (token.text.endsWith(' action') ? extra.slice(' in action'.length) : extra))
-  }
-
-  #fail(message: string): never {
-    const token = this.#tokens[this.#furthest] ?? this.#tokens.at(-1)
-    throw new AppError('invalid-template', `template: :${token?.line}: ${message}`)
+    if (++this.#nesting > maxNesting) this.#tokens.fail(message)
   }
 }
 
@@ -389,11 +344,4 @@ function isKeyword(token: Token, text: string): boolean {
 function isEmpty(node: Node): boolean {
   if (node.kind === 'list') return node.nodes.every(isEmpty)
   return node.kind === 'text' && node.text.trim() === ''
-}
-
-function describe(token: Token): string {
-  if (token.kind === 'end-of-file') return 'EOF'
-  if (token.kind === 'keyword' || token.kind === 'dot' || token.kind === 'nil') return `<${token.text}>`
-  const runes = [...token.text]
-  return Buffer.byteLength(token.text) > 10 ? `${quote(runes.slice(0, 10).join(''))}...` : quote(token.text)
 }

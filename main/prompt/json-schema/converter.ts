@@ -1,11 +1,14 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import { alternativesOf } from './alternatives.ts'
-import { keyOtherThan, listed, objectOf, patternOf } from './keys.ts'
+import { anyText } from './any-text.ts'
+import { inOrder } from './in-order.ts'
+import { behindQuote, keyOtherThan, listed, objectOf, patternOf } from './keys.ts'
+import { isConstraint, isOf, kindsOf, only, refuseUnknown } from './keywords.ts'
 import { merge } from './merge.ts'
 import { areDisjoint } from './one-of.ts'
 import { literal, primitives } from './primitives.ts'
 import { pointed } from './references.ts'
-import { bound, number, refused, string, times } from './scalars.ts'
+import { bound, number, refused, repeated, string } from './scalars.ts'
 
 export type Schema = JsonObject | boolean
 
@@ -14,75 +17,6 @@ const maxDepth = 64
 const maxRules = 10_000
 /** Lists of so many values, none of them twice, need twice as many rules with each more. */
 const maxDistinct = 7
-const types = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null']
-
-/** Remarks: they constrain nothing. */
-const remarks = new Set(
-  [
-    '$schema',
-    '$id',
-    '$comment',
-    '$anchor',
-    '$defs',
-    'definitions',
-    'title',
-    'description',
-    'default',
-    'examples',
-    'example',
-    'deprecated',
-    'readOnly',
-    'writeOnly',
-  ].concat(['contentEncoding', 'contentMediaType', 'externalDocs', 'xml', 'discriminator', 'strict', 'name']),
-)
-/** Honoured, each with the types that it says something of. */
-const keywords: Record<string, readonly string[]> = bare({
-  type: types,
-  nullable: types,
-  enum: types,
-  const: types,
-  $ref: types,
-  anyOf: types,
-  oneOf: types,
-  allOf: types,
-  properties: ['object'],
-  required: ['object'],
-  additionalProperties: ['object'],
-  items: ['array'],
-  prefixItems: ['array'],
-  minItems: ['array'],
-  maxItems: ['array'],
-  minLength: ['string'],
-  maxLength: ['string'],
-  pattern: ['string'],
-  format: ['string'],
-  minimum: ['number', 'integer'],
-  maximum: ['number', 'integer'],
-  exclusiveMinimum: ['number', 'integer'],
-  exclusiveMaximum: ['number', 'integer'],
-  multipleOf: ['number', 'integer'],
-  uniqueItems: ['array'],
-  patternProperties: ['object'],
-  propertyNames: ['object'],
-  dependentRequired: ['object'],
-  if: types,
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
-  then: types,
-  else: types,
-})
-/** Saying nothing with this value. */
-const idle: Record<string, Json> = bare({
-  minProperties: 0,
-  additionalItems: true,
-  unevaluatedProperties: false,
-  unevaluatedItems: false,
-  minContains: 0,
-})
-
-/** A table without inherited names: a schema may well say `constructor`. */
-function bare<T>(table: Record<string, T>): Record<string, T> {
-  return Object.assign(Object.create(null), table)
-}
 
 /** Turns one schema and all that it refers to into rules; `rules` holds them by name. */
 export class Converter {
@@ -129,11 +63,7 @@ export class Converter {
   #body(schema: JsonObject, name: string, path: string, depth: number): string {
     if (depth > maxDepth) throw refused(path, `it is nested deeper than ${maxDepth} levels`)
     if (++this.#asked > maxRules) throw refused(path, `it needs more than ${maxRules} rules`)
-    for (const [keyword, value] of Object.entries(schema)) {
-      if (keywords[keyword] !== undefined || remarks.has(keyword) || keyword.startsWith('x-') || JSON.stringify(idle[keyword]) === JSON.stringify(value))
-        continue
-      throw refused(path, `keyword "${keyword}" is not supported`)
-    }
+    refuseUnknown(schema, path)
     if (schema.$ref !== undefined) return this.#reference(schema, name, path, depth)
     const parts = schema.allOf
     if (parts !== undefined) {
@@ -154,7 +84,7 @@ export class Converter {
       return `${this.rule(rest, `${name}-some`, path, depth + 1)} | null`
     }
     if (schema.const !== undefined) return literal(JSON.stringify(schema.const))
-    if (schema.enum !== undefined) return this.#enumeration(schema, path)
+    if (schema.enum !== undefined) return this.#enumeration(schema, name, path)
     const kinds = kindsOf(schema, path)
     if (kinds.length === 0) return 'value'
     if (kinds.length > 1) return kinds.map((type) => this.rule({ ...only(schema, type), type }, `${name}-${type}`, path, depth + 1)).join(' | ')
@@ -181,7 +111,7 @@ export class Converter {
   /** Rules that are reached by name may be reached from inside themselves. */
   #reference(schema: JsonObject, name: string, path: string, depth: number): string {
     const { $ref: pointer, ...rest } = schema
-    const constraints = Object.keys(rest).filter((keyword) => !remarks.has(keyword))
+    const constraints = Object.keys(rest).filter((keyword) => isConstraint(keyword))
     if (constraints.length > 0) return this.#body(merge(this.#resolved({ $ref: pointer as Json }, path), rest, path), name, path, depth + 1)
     const text = String(pointer)
     const known = this.#references.get(text)
@@ -221,7 +151,7 @@ export class Converter {
   #union(schema: JsonObject, keyword: string, name: string, path: string, depth: number): string {
     const { [keyword]: alternatives, ...rest } = schema
     if (!Array.isArray(alternatives) || alternatives.length === 0) throw refused(path, `keyword "${keyword}" must be a list of schemas`)
-    const constrained = Object.keys(rest).some((key) => !remarks.has(key))
+    const constrained = Object.keys(rest).some((key) => isConstraint(key))
     if (keyword === 'oneOf') this.#refuseOverlap(alternatives, path)
     return alternatives
       .map((alternative, at) => {
@@ -240,13 +170,16 @@ export class Converter {
     }
   }
 
-  #enumeration(schema: JsonObject, path: string): string {
+  #enumeration(schema: JsonObject, name: string, path: string): string {
     const { enum: values } = schema
     if (!Array.isArray(values) || values.length === 0) throw refused(path, 'keyword "enum" must be a list of values')
     const kinds = kindsOf(schema, path, false)
     const allowed = kinds.length === 0 ? values : values.filter((value) => kinds.some((kind) => isOf(value, kind)))
     if (allowed.length === 0) throw refused(path, 'keyword "enum" has no value of this type')
-    return allowed.map((value) => literal(JSON.stringify(value))).join(' | ')
+    return anyText(
+      allowed.map((value) => JSON.stringify(value)),
+      (body) => this.#add(`${name}-text`, body),
+    )
   }
 
   #object(schema: JsonObject, name: string, path: string, depth: number): string {
@@ -265,29 +198,16 @@ export class Converter {
     const extra: Json = matched?.schema ?? (open ? (additional as Json) : true)
     const declared = [...Object.entries(properties).filter(([, value]) => value !== false), ...undeclared.map((key): [string, Json] => [key, extra])]
     const otherKey = this.#otherKey(schema, [...Object.keys(properties), ...undeclared], matched?.pattern ?? null, path)
-    if (declared.length === 0 && !open) return additional === false || schema.properties !== undefined ? '"{" space "}"' : objectOf(otherKey)
-
-    const pairs = declared.map(([key, value]) => {
-      const value_ = this.rule(value, `${name}-${key}`, `${path}/properties/${key}`, depth + 1)
-      return { rule: this.#add(`${name}-${key}-kv`, `${literal(JSON.stringify(key))} space ":" space ${value_}`), must: required.includes(key) }
+    const keyword = matched === null ? 'additionalProperties' : 'patternProperties'
+    const others = open ? this.rule(extra, `${name}-additional`, `${path}/${keyword}`, depth + 1) : 'value'
+    if (declared.length === 0) return !open && (additional === false || schema.properties !== undefined) ? '"{" space "}"' : objectOf(otherKey, others)
+    const fields = declared.map(([key, value]) => {
+      const held = this.rule(value, `${name}-${key}`, `${path}/properties/${key}`, depth + 1)
+      return { body: `${literal(JSON.stringify(key).slice(1))} space ":" space ${held}`, must: required.includes(key) }
     })
-    // What may still come after a pair, and what may come first, from the last property to the first.
-    let rest = ''
-    let first = ''
-    if (open) {
-      const value = this.rule(extra, `${name}-additional`, `${path}/${matched === null ? 'additionalProperties' : 'patternProperties'}`, depth + 1)
-      const pair = this.#add(`${name}-more-kv`, `${otherKey} space ":" space ${value}`)
-      rest = `("," space ${pair})*`
-      first = `(${pair} ${rest})?`
-    }
-    for (const { rule, must } of pairs.toReversed()) {
-      const after = rest === '' ? '' : ` ${rest}`
-      const start = `${rule}${after}`
-      const skipped = first
-      first = must ? start : this.#add(`${name}-first`, skipped === '' ? `(${start})?` : `${start} | ${skipped}`)
-      rest = this.#add(`${name}-rest`, must ? `"," space ${rule}${after}` : `("," space ${rule})?${after}`)
-    }
-    return `"{" space ${first} space "}"`
+    const more = open ? `${behindQuote(otherKey)} space ":" space ${others}` : ''
+    const pairs = inOrder(fields, { start: '"\\""', between: '"," space "\\""', more }, (body) => this.#add(`${name}-kv`, body))
+    return `"{" space ${pairs} space "}"`
   }
 
   /** A rule for keys that are none of the declared ones. */
@@ -334,41 +254,18 @@ export class Converter {
     if (items === false && least > kept.length) throw refused(path, 'keyword "minItems" asks for more items than "prefixItems" has')
     const more = items === false || (most !== null && most <= heads.length) ? null : this.rule(items, `${name}-item`, `${path}/items`, depth + 1)
     if (kept.length === 0 && more === null) return '"[" space "]"'
-    if (kept.length === 0) return `"[" space ${list(more as string, least, most)} space "]"`
-    const tail = more === null ? '' : ` ("," space ${more})${times(Math.max(0, least - kept.length), most === null ? null : most - kept.length)}`
+    if (kept.length === 0) {
+      const others = this.#others(more as string, Math.max(0, least - 1), most === null ? null : most - 1, name)
+      const filled = this.#add(`${name}-items`, `${more} ${others}`)
+      return `"[" space ${filled}${least === 0 ? '?' : ''} space "]"`
+    }
+    const tail = more === null ? '' : ` ${this.#others(more, Math.max(0, least - kept.length), most === null ? null : most - kept.length, name)}`
     return `"[" space ${kept.join(' "," space ')}${tail} space "]"`
   }
-}
 
-function kindsOf(schema: JsonObject, path: string, infer = true): string[] {
-  const { type } = schema
-  if (type === undefined) {
-    if (!infer) return []
-    const implied = types.filter(
-      (kind) => kind !== 'integer' && Object.keys(schema).some((keyword) => keywords[keyword]?.length !== types.length && keywords[keyword]?.includes(kind)),
-    )
-    return implied
+  /** Items behind another one. */
+  #others(item: string, least: number, most: number | null, name: string): string {
+    const other = this.#add(`${name}-other`, `"," space ${item}`)
+    return repeated(least, most, other, () => this.#add(`${name}-hundred`, `${other}{100}`))
   }
-  const kinds = Array.isArray(type) ? type : [type]
-  for (const kind of kinds)
-    if (typeof kind !== 'string' || !types.includes(kind)) throw refused(path, `keyword "type": unrecognized type ${JSON.stringify(kind)}`)
-  return kinds as string[]
-}
-
-/** The schema with the keywords that say something of this type. */
-function only(schema: JsonObject, type: string): JsonObject {
-  return Object.fromEntries(Object.entries(schema).filter(([keyword]) => keywords[keyword]?.includes(type)))
-}
-
-function isOf(value: Json, kind: string): boolean {
-  if (value === null) return kind === 'null'
-  if (Array.isArray(value)) return kind === 'array'
-  if (typeof value === 'number') return kind === 'number' || (kind === 'integer' && Number.isInteger(value))
-  return typeof value === kind
-}
-
-/** A list of `least` to `most` items, commas between them. */
-function list(item: string, least: number, most: number | null): string {
-  const filled = `${item} ("," space ${item})${times(Math.max(0, least - 1), most === null ? null : most - 1)}`
-  return least === 0 ? `(${filled})?` : filled
 }

@@ -35,9 +35,16 @@ export function patternOf({ patternProperties }: JsonObject, declared: string[],
   return { pattern, schema }
 }
 
-/** A rule for objects of any values under keys of such a rule. */
-export function objectOf(key: string): string {
-  return key === 'string' ? 'object' : `"{" space (${key} space ":" space value ("," space ${key} space ":" space value)*)? space "}"`
+/** A rule for objects under keys of such a rule. */
+export function objectOf(key: string, value: string): string {
+  return key === 'string' && value === 'value'
+    ? 'object'
+    : `"{" space (${key} space ":" space ${value} ("," space ${key} space ":" space ${value})*)? space "}"`
+}
+
+/** What is left of a key's rule when its first quote has been written. */
+export function behindQuote(key: string): string {
+  return key === 'string' ? 'char* "\\""' : key.replace(/^"\\"" /, '')
 }
 
 /** The values that a schema lists, each once; null for one that lists none. */

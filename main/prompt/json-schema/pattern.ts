@@ -40,7 +40,8 @@ const negatedClasses: Record<string, string> = {
   S: ' \\u00A0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000\\uFEFF',
 }
 const maxDepth = 50
-const maxRepeats = 2000
+/** The engine refuses a larger count of one rule, and of a group the fewer the more rules it makes of it. */
+const maxRepeats = 1999
 
 /** How many characters a text may have. */
 interface Lengths {
@@ -255,10 +256,26 @@ function joined(items: readonly Item[]): Part {
   if (items.length === 0) return { rule: '""', least: 0, most: 0 }
   const sum = (lengths: number[]) => lengths.reduce((total, length) => total + length, 0)
   return {
-    rule: items.map(({ part, from, to }) => part.rule + suffix(from, to)).join(' '),
+    rule: items.map(repetition).join(' '),
     least: sum(items.map(({ part, from }) => part.least * from)),
     most: sum(items.map(({ part, to }) => (part.most === 0 || to === 0 ? 0 : part.most * to))),
   }
+}
+
+function repetition({ part: { rule }, from, to }: Item): string {
+  const count = to === Number.POSITIVE_INFINITY ? Math.max(1, from) : to
+  if (rule.startsWith('(') && rulesIn(rule) * count > maxRepeats) throw new UnsupportedPattern('a group in it is repeated too often')
+  return rule + suffix(from, to)
+}
+
+/** Rules that the engine makes of a group, at most: one for each group, name and repetition. */
+function rulesIn(group: string): number {
+  let count = 1
+  for (const [token, from, to] of group.matchAll(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{(\d+),?(\d*)\}|[(*+?]|[a-z][a-z0-9-]*/g)) {
+    if (token.startsWith('{')) count += Number(to || from) + 1
+    else if (!/^["[]/.test(token)) count++
+  }
+  return count
 }
 
 function suffix(from: number, to: number): string {

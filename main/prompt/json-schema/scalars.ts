@@ -6,14 +6,15 @@ import { multiples } from './multiples.ts'
 import { jsonText, patternRule, UnsupportedLength, UnsupportedPattern } from './pattern.ts'
 import { stringFormats } from './primitives.ts'
 
-/** The engine refuses a larger count. */
-const maxRepeats = 2000
-export const maxLength = 100_000
+/** The engine makes a rule of each repetition, refuses 2,000 of them (`MAX_REPETITION_THRESHOLD` of llama-grammar.cpp) and takes more for no limit at all. */
+const mostInline = 200
+/** Of characters and of items, counted in hundreds. */
+const mostCounted = 100_000
 
 /** A rule for texts of this schema. */
 export function string(schema: JsonObject, path: string): string {
-  const least = bound(schema, 'minLength', path, maxLength)
-  const most = bound(schema, 'maxLength', path, maxLength)
+  const least = bound(schema, 'minLength', path)
+  const most = bound(schema, 'maxLength', path)
   if (least !== null && most !== null && least > most) throw refused(path, 'keyword "minLength" is above "maxLength"')
   const format = typeof schema.format === 'string' ? schema.format.replace(/^uuid[1-7]$/, 'uuid') : ''
   if (schema.pattern !== undefined) {
@@ -35,18 +36,19 @@ export function string(schema: JsonObject, path: string): string {
     return `"\\"" ${format} "\\""`
   }
   if (least === null && most === null) return 'string'
-  return `"\\"" ${characters(least ?? 0, most)} "\\""`
+  return `"\\"" ${repeated(least ?? 0, most)} "\\""`
 }
 
-/** So many characters of a text; a long count is taken in hundreds, as the engine makes a rule of each repetition. */
-export function characters(least: number, most: number | null, char = 'char', hundred = 'hundred'): string {
-  if (most === null ? least <= maxRepeats : most <= maxRepeats) return `${char}${times(least, most)}`
-  const exactly = (count: number) => `${hundred}{${Math.floor(count / 100)}} ${char}{${count % 100}}`
+/** So many characters, or others of one rule; a long count is taken in hundreds. */
+export function repeated(least: number, most: number | null, one = 'char', hundred = () => 'hundred'): string {
+  if (most === null ? least <= mostInline : most <= mostInline) return `${one}${times(least, most)}`
+  const many = hundred()
+  const exactly = (count: number) => `${many}{${Math.floor(count / 100)}} ${one}{${count % 100}}`
   const first = least === 0 ? '' : `${exactly(least)} `
-  if (most === null) return `${first}${char}*`
+  if (most === null) return `${first}${one}*`
   const hundreds = Math.floor((most - least) / 100)
-  if (hundreds === 0) return `${first}${char}{0,${most - least}}`
-  return `${first}(${hundred}{0,${Math.max(0, hundreds - 1)}} ${char}{0,99} | ${hundred}{${hundreds}} ${char}{0,${(most - least) % 100}})`
+  if (hundreds === 0) return `${first}${one}{0,${most - least}}`
+  return `${first}(${many}{0,${Math.max(0, hundreds - 1)}} ${one}{0,99} | ${many}{${hundreds}} ${one}{0,${(most - least) % 100}})`
 }
 
 /** A rule for numbers of this schema, `whole` ones or any. @param add adds a rule of this name and gives the name that it got */
@@ -80,16 +82,16 @@ export function number(schema: JsonObject, whole: boolean, path: string, add: (n
 }
 
 /** A count that a keyword gives; null when it is not there. */
-export function bound(schema: JsonObject, keyword: string, path: string, limit = maxRepeats): number | null {
+export function bound(schema: JsonObject, keyword: string, path: string): number | null {
   const value = schema[keyword]
   if (value === undefined) return null
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw refused(path, `keyword "${keyword}" must be a whole number`)
-  if (value > limit) throw refused(path, `keyword "${keyword}" may be ${limit} at most`)
+  if (value > mostCounted) throw refused(path, `keyword "${keyword}" may be ${mostCounted} at most`)
   return value
 }
 
 /** How often something is repeated, as GBNF writes it. */
-export function times(least: number, most: number | null): string {
+function times(least: number, most: number | null): string {
   if (most === null) return least === 0 ? '*' : least === 1 ? '+' : `{${least},}`
   return `{${least},${most}}`
 }

@@ -23,7 +23,7 @@ export class BareCallReader implements CallReader {
   push(piece: string): SectionEnd | null {
     if (!this.#isCall) {
       this.#head += piece
-      const isCall = this.#looksLikeCall(this.#head)
+      const isCall = looksLikeCall(this.#head, this.#names)
       if (isCall === false) return { calls: [], rest: '' }
       this.#isCall = isCall ?? false
     }
@@ -33,16 +33,16 @@ export class BareCallReader implements CallReader {
   end(): SectionEnd & { isText?: boolean } {
     return { ...this.#calls.end(), isText: !this.#isCall }
   }
+}
 
-  /** undefined while it cannot be said. */
-  #looksLikeCall(head: string): boolean | undefined {
-    const key = /^\[?\s*\{\s*"([^"]*)"\s*:/.exec(head)?.[1]
-    if (key !== undefined) return callKeys.has(key) || this.#names.includes(key)
-    if (/^\[?\s*\{\s*[^"\s]/.test(head) || head.length > longestHead) return false
-    const name = /^\[\s*([A-Za-z_][\w.-]*)(\s*\()?/.exec(head)
-    if (name === null) return /^(?:\[\s*)?(?:$|\{)/.test(head) ? undefined : false
-    const [, called = '', bracket] = name
-    if (bracket !== undefined) return this.#names.includes(called)
-    return head.trimEnd().endsWith(called) && this.#names.some((candidate) => candidate.startsWith(called)) ? undefined : false
-  }
+/** Whether a call begins so that nothing marks; undefined while it cannot be said. */
+export function looksLikeCall(head: string, names: readonly string[]): boolean | undefined {
+  const key = /^\[?\s*\{\s*"([^"]*)"\s*:/.exec(head)?.[1]
+  if (key !== undefined) return callKeys.has(key) || names.includes(key)
+  if (/^\[?\s*\{\s*[^"\s]/.test(head) || head.length > longestHead) return false
+  const name = /^\[\s*([A-Za-z_][\w.-]*)(\s*\()?/.exec(head)
+  if (name === null) return /^(?:\[\s*)?(?:$|\{)/.test(head) ? undefined : false
+  const [, called = '', bracket] = name
+  if (bracket !== undefined) return names.includes(called)
+  return head.trimEnd().endsWith(called) && names.some((candidate) => candidate.startsWith(called)) ? undefined : false
 }

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../lib/json.ts'
+import { type Json, type JsonObject, setOwn } from '../../lib/json.ts'
 import type { CallReader, RawCall, SectionEnd } from './calls.ts'
 import { firstMarker, heldTail } from './held-tail.ts'
 
@@ -83,7 +83,7 @@ class BracedCall {
       this.#skipSpace()
       if (this.#text[this.#at] !== ':') throw new NotACall()
       this.#at++
-      Object.defineProperty(entries, key, { value: this.#value(), enumerable: true, configurable: true, writable: true })
+      setOwn(entries, key, this.#value())
     })
     return entries
   }

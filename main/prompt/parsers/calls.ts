@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { ReplyEvent, ReplyParser, Tool } from '../messages.ts'
-import { firstMarker, heldTail } from './held-tail.ts'
+import { firstMarker, heldTail, isMarkup } from './held-tail.ts'
 
 /** A call as a family writes it, before it gets its id and its place. */
 export interface RawCall {
@@ -22,7 +22,7 @@ export interface CallReader {
   /**
    * The reply is over although the section is not: calls that are complete, and what follows the last of them.
    *
-   * What follows is taken for a call that was cut off, unless `isText` says that it is none.
+   * What follows is taken for a call that was cut off, unless `isText` says that nothing shows it for one.
    */
   end(): SectionEnd & { isText?: boolean }
 }
@@ -36,6 +36,8 @@ export interface CallFormat {
   createReader(tools: readonly Tool[], start: string): CallReader
   /** Markers that carry no text and are left out of the prose, tools or none. */
   silent?: readonly string[] | ((tools: readonly Tool[]) => readonly string[])
+  /** Those of the silent markers that announce calls: a reply that ends behind one was to call. */
+  announces?: readonly string[]
   /** A marker that the prompt may end with: the reply goes on from there. */
   prompted?: string
 }
@@ -54,6 +56,8 @@ export class CallParser implements ReplyParser {
   #spaces = ''
   #wrote = false
   #called = 0
+  /** The marker that has announced the calls that are to come. */
+  #announced = ''
   /** A marker that the prompt has written. */
   #begun: string
 
@@ -74,14 +78,22 @@ export class CallParser implements ReplyParser {
     return events
   }
 
-  end(): ReplyEvent[] {
+  end(isCut = false): ReplyEvent[] {
     const events: ReplyEvent[] = []
+    const mark = isCut && isMarkup(this.#buffer) ? this.#buffer : ''
+    if (mark !== '') this.#buffer = ''
     this.#advance('', events, true)
-    if (this.#reader !== null) this.#breakOff(this.#reader, events)
+    if (this.#reader !== null) this.#breakOff(this.#reader, isCut, events)
+    else if (this.#announced !== '' || (mark !== '' && this.#beginsCall(mark))) this.#reportBroken(this.#announced + mark, events)
     if (this.#called === 0 && this.#spaces !== '') events.push({ type: 'text', text: this.#spaces })
     this.#reader = null
     this.#section = this.#spaces = ''
     return events
+  }
+
+  #beginsCall(mark: string): boolean {
+    const { starts, announces = [] } = this.#format
+    return this.#tools.length > 0 && [...starts, ...announces].some((start) => start.startsWith(mark))
   }
 
   #advance(text: string, events: ReplyEvent[], isLast: boolean): void {
@@ -105,8 +117,11 @@ export class CallParser implements ReplyParser {
       return null
     }
     this.#prose(text.slice(0, found.at), events)
-    if (this.#silent.includes(found.marker)) this.#spaces = ''
-    else {
+    if (this.#silent.includes(found.marker)) {
+      this.#spaces = ''
+      this.#announced = this.#tools.length > 0 && this.#format.announces?.includes(found.marker) ? found.marker : ''
+    } else {
+      this.#announced = ''
       this.#reader = this.#format.createReader(this.#tools, found.marker)
       this.#section = found.marker
     }
@@ -137,16 +152,18 @@ export class CallParser implements ReplyParser {
   }
 
   /** The reply has ended inside a section. */
-  #breakOff(reader: CallReader, events: ReplyEvent[]): void {
+  #breakOff(reader: CallReader, isCut: boolean, events: ReplyEvent[]): void {
     const { calls, rest, isText = false } = reader.end()
     this.#emitCalls(calls, events)
     const left = calls.length > 0 ? rest : this.#section
     if (left.trim() === '') return
-    if (isText) this.#prose(left, events)
-    else {
-      this.#spaces = ''
-      events.push({ type: 'broken-call', text: left })
-    }
+    if (isText && !isCut) this.#prose(left, events)
+    else this.#reportBroken(left, events)
+  }
+
+  #reportBroken(text: string, events: ReplyEvent[]): void {
+    this.#spaces = ''
+    events.push({ type: 'broken-call', text })
   }
 
   #emitCalls(calls: RawCall[], events: ReplyEvent[]): void {

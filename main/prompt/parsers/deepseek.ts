@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../lib/json.ts'
+import { type JsonObject, setOwn } from '../../lib/json.ts'
 import type { Tool } from '../messages.ts'
 import { type CallFormat, parseJson, type RawCall } from './calls.ts'
 import type { Family } from './family.ts'
@@ -7,7 +7,7 @@ import { MarkedCallReader } from './marked-call-reader.ts'
 import { NamedCallReader, plainName } from './named-call-reader.ts'
 import { holdTaggedCalls } from './tagged-call-grammar.ts'
 import { fieldsIn } from './tagged-calls.ts'
-import { parametersOf, propertyOf, setOwn, typedValue } from './typed-arguments.ts'
+import { parametersOf, propertyOf, typedValue } from './typed-arguments.ts'
 
 const section = { open: '<｜tool▁calls▁begin｜>', close: '<｜tool▁calls▁end｜>' }
 const begin = '<｜tool▁call▁begin｜>'
@@ -19,6 +19,7 @@ const format: CallFormat = {
   starts: [begin],
   createReader: () => new NamedCallReader('{', '```', named),
   silent: [section.open, section.close, end, '<｜end▁of▁sentence｜>'],
+  announces: [section.open],
 }
 
 /** `<｜tool▁call▁begin｜>function<｜tool▁sep｜>NAME`, then the arguments in a fence of JSON: DeepSeek R1, V3 and the models distilled from them. */
@@ -60,6 +61,7 @@ function dsmlFamily(name: string, block: string): Family {
       createReader: (tools) =>
         new MarkedCallReader({ end: `</${dsml}invoke>`, quotation: { open: parameter[0], close: parameter[1] } }, (body) => dsmlCall(body, tools)),
       silent: ['function_calls', 'tool_calls'].flatMap((other) => [`<${dsml}${other}>`, `</${dsml}${other}>`]),
+      announces: [`<${dsml}function_calls>`, `<${dsml}tool_calls>`],
     },
     holdCalls: holdTaggedCalls({
       open: `${around.open}\n`,

@@ -1,7 +1,5 @@
-import type { ReplyParser, Tool } from '../messages.ts'
 import { apertus } from './apertus.ts'
 import { apriel } from './apriel.ts'
-import { type CallFormat, CallParser } from './calls.ts'
 import { commandR, commandR7b } from './command-r.ts'
 import { deepseekR1, deepseekV4, deepseekV31, deepseekV32 } from './deepseek.ts'
 import type { Family } from './family.ts'
@@ -78,9 +76,4 @@ export function familyOf(template: string): Family | null {
 /** True when replies hold marks even where no tool is declared. */
 export function marksReplies(family: Family | null): boolean {
   return family?.format.silent !== undefined
-}
-
-/** The parser for calls in one form; a model with a template that shows none most likely learned Hermes'. */
-export function callParser(format: CallFormat | null, tools: readonly Tool[], prompt: string): ReplyParser {
-  return new CallParser(format ?? hermes.format, tools, prompt)
 }

@@ -1,9 +1,11 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
+import { inOrder } from '../json-schema/in-order.ts'
 import { literal } from '../json-schema/primitives.ts'
+import { bound, repeated } from '../json-schema/scalars.ts'
 import type { Tool } from '../messages.ts'
-import { addSchema, parametersOf, triggerOf } from './call-grammar.ts'
-import type { Family } from './family.ts'
+import { addRule, addSchema, argumentsIn, nameOtherThan, parametersOf, triggerOf } from './call-grammar.ts'
+import type { HoldCalls } from './family.ts'
 import { rawBranches } from './raw-values.ts'
 
 /** Calls whose arguments stand one by one: `f(a=1, b="x")`, `call:f{a:1}`. */
@@ -21,7 +23,7 @@ interface FieldCalls {
 }
 
 /** Holds calls of that form to the declared names and schemas. */
-export function holdFieldCalls(form: FieldCalls): Family['holdCalls'] {
+export function holdFieldCalls(form: FieldCalls): HoldCalls {
   const {
     open,
     close,
@@ -52,18 +54,12 @@ function argumentsOf(tool: Tool, prefix: string, form: FieldCalls, rules: Rules)
 /** Required arguments in their order, then any of the others in theirs. */
 function fields(schema: JsonObject, place: Place, form: Pick<FieldCalls, 'assign' | 'separator' | 'quote'>): string {
   const { assign, separator } = form
-  const { properties, required } = schema
-  const needed = Array.isArray(required) ? required : []
-  const declared = Object.entries(isJsonObject(properties) ? properties : {}).map(([key, property], index) => ({
-    isNeeded: needed.includes(key),
-    body: `${literal(key + assign)} ${value(property, { ...place, prefix: `${place.prefix}${index}-` }, form)}`,
-  }))
-  const first = declared.filter(({ isNeeded }) => isNeeded).map(({ body }) => body)
-  const others = declared.filter(({ isNeeded }) => !isNeeded).map(({ body }) => body)
-  const optional = (bodies: string[]) => bodies.map((body) => `(${literal(separator)} ${body})?`).join(' ')
-  if (first.length > 0) return `${first.join(` ${literal(separator)} `)} ${optional(others)}`
-  if (others.length === 0) return ''
-  return `(${others.map((body, index) => `${body} ${optional(others.slice(index + 1))}`).join(' | ')})?`
+  const { declared, others } = argumentsIn(schema)
+  const field = (written: string, property: Json, step: string) =>
+    `${written} ${literal(assign)} ${value(property, { ...place, prefix: `${place.prefix}${step}-` }, form)}`
+  const parts = declared.map(({ key, schema: property, must }, index) => ({ must, body: field(literal(key), property, String(index)) }))
+  const more = others === null ? '' : field(nameOtherThan(declared.map(({ key }) => key)), others, 'more')
+  return inOrder(parts, { start: '', between: literal(separator), more }, (body) => addRule(place.rules, `${place.prefix}f`, body))
 }
 
 function value(schema: Json, place: Place, form: Pick<FieldCalls, 'assign' | 'separator' | 'quote'>): string {
@@ -74,10 +70,13 @@ function value(schema: Json, place: Place, form: Pick<FieldCalls, 'assign' | 'se
     if (kind === 'string') return `${literal(quote)} (${body}) ${literal(quote)}`
     if (kind === 'object' && isJsonObject(whole?.properties)) return `"{" ${fields(whole, { ...place, prefix: `${place.prefix}o-` }, form)} "}"`
     if (kind !== 'array' || whole?.items === undefined || Array.isArray(whole.items) || whole.prefixItems !== undefined) return body
-    const { minItems = 0, maxItems } = whole
+    const [least, most] = [bound(whole, 'minItems', '#') ?? 0, bound(whole, 'maxItems', '#')]
+    if (most === 0) return '"[]"'
     const item = inner(whole.items, 'i')
-    const rest = `(${literal(form.separator)} ${item}){${Math.max(0, Number(minItems) - 1)},${maxItems === undefined ? '' : Math.max(0, Number(maxItems) - 1)}}`
-    return Number(minItems) > 0 ? `"[" ${item} ${rest} "]"` : `"[" (${item} ${rest})? "]"`
+    const other = addRule(place.rules, `${place.prefix}l`, `${literal(form.separator)} ${item}`)
+    const others = repeated(Math.max(0, least - 1), most === null ? null : most - 1, other, () => `(${other}{100})`)
+    const filled = addRule(place.rules, `${place.prefix}l`, `${item} ${others}`)
+    return `"[" ${filled}${least > 0 ? '' : '?'} "]"`
   })
   return `(${branches.join(' | ')})`
 }

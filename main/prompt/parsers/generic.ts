@@ -1,7 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { ReplyEvent, ReplyParser, Tool } from '../messages.ts'
+import { looksLikeCall } from './bare-call-reader.ts'
 import { newCallId, parseJson } from './calls.ts'
-import { heldTail } from './held-tail.ts'
+import { heldTail, isMarkup } from './held-tail.ts'
 import { JsonScanner } from './json-scanner.ts'
 
 /** Objects inside one that is no call itself. */
@@ -15,12 +16,19 @@ const mostTries = 50
 export class GenericCallParser implements ReplyParser {
   readonly #tag: string
   readonly #names: string[]
+  readonly #longestName: number
   #state: 'prose' | 'calls' | 'closed'
   /** Of a tag that may be beginning. */
   #held = ''
   #spaces = ''
   /** What stands before the next object: a name may be in it. */
   #before = ''
+  /** Of that, what a name may still end behind. */
+  #tail = ''
+  /** Where each name stands first since the last call. */
+  readonly #firstAt = new Map<string, number>()
+  /** Nothing but white space has come since the last call. */
+  #isBehindCall = false
   #object = ''
   #scanner: JsonScanner | null = null
   #called = 0
@@ -29,6 +37,7 @@ export class GenericCallParser implements ReplyParser {
   constructor(tag: string, tools: readonly Tool[]) {
     this.#tag = tag
     this.#names = tools.map((tool) => tool.function.name)
+    this.#longestName = Math.max(0, ...this.#names.map(({ length }) => length))
     this.#state = this.#names.length === 0 ? 'closed' : 'prose'
   }
 
@@ -40,13 +49,15 @@ export class GenericCallParser implements ReplyParser {
     return events
   }
 
-  end(): ReplyEvent[] {
+  end(isCut = false): ReplyEvent[] {
     const events: ReplyEvent[] = []
     const left = this.#before + this.#object
-    if (this.#state === 'prose') this.#emit(this.#spaces + this.#held, events)
-    else if (this.#state === 'calls' && this.#called === 0) {
+    if (this.#state === 'prose') {
+      if (isCut && isMarkup(this.#held)) events.push({ type: 'broken-call', text: this.#held })
+      else this.#emit(this.#spaces + this.#held, events)
+    } else if (this.#state === 'calls' && this.#called === 0) {
       // What began with a mere bracket may be anything.
-      if (this.#bare) this.#emit(this.#spaces + left, events)
+      if (this.#bare && !(isCut && looksLikeCall(left, this.#names) !== false)) this.#emit(this.#spaces + left, events)
       else events.push({ type: 'broken-call', text: left })
     } else if (this.#scanner !== null) events.push({ type: 'broken-call', text: this.#object })
     // Behind a complete call only closing brackets and tags remain.
@@ -85,9 +96,9 @@ export class GenericCallParser implements ReplyParser {
     let text = piece
     while (text !== '') {
       if (this.#scanner === null) {
-        if (this.#bare && this.#called > 0 && this.#close(text, events)) return
+        if (this.#bare && this.#isBehindCall && this.#close(text, events)) return
         const open = text.indexOf('{')
-        this.#before += open < 0 ? text : text.slice(0, open)
+        this.#pass(open < 0 ? text : text.slice(0, open))
         if (open < 0) return
         this.#scanner = new JsonScanner()
         text = text.slice(open)
@@ -104,39 +115,50 @@ export class GenericCallParser implements ReplyParser {
   /** The object is whole: its call, if it holds one. What follows a call inside of it is returned, to be read again. */
   #take(events: ReplyEvent[]): string {
     const object = this.#object
-    const found = this.#callIn(object)
+    const start = this.#before.length
     this.#object = ''
-    this.#before = found === null ? this.#before + object : ''
+    this.#pass(object)
+    const found = this.#callIn(object, start)
     if (found === null) return ''
+    this.#before = this.#tail = ''
+    this.#firstAt.clear()
+    this.#isBehindCall = true
     events.push({ type: 'tool-call', call: { id: newCallId(), index: this.#called++, name: found.name, arguments: found.args } })
     return object.slice(found.end)
   }
 
-  #callIn(object: string): { name: string; args: JsonObject; end: number } | null {
-    const text = this.#before + object
-    let name: string | null = null
-    let nameAt = -1
-    for (const candidate of this.#names) {
-      const at = text.indexOf(candidate)
-      if (at < 0 || (name !== null && (at > nameAt || (at === nameAt && candidate.length < name.length)))) continue
-      name = candidate
-      nameAt = at
+  /** Goes on behind a text, and remembers the names in it. */
+  #pass(text: string): void {
+    const window = this.#tail + text
+    const start = this.#before.length - this.#tail.length
+    for (const name of this.#names) {
+      const at = this.#firstAt.has(name) ? -1 : window.indexOf(name)
+      if (at >= 0) this.#firstAt.set(name, start + at)
     }
-    if (name === null) return null
+    this.#before += text
+    this.#tail = window.slice(-this.#longestName)
+    this.#isBehindCall &&= text.trim() === ''
+  }
+
+  /** @param start where the object stands */
+  #callIn(object: string, start: number): { name: string; args: JsonObject; end: number } | null {
+    const [first] = [...this.#firstAt].sort(([one, at], [other, otherAt]) => at - otherAt || other.length - one.length)
+    if (first === undefined) return null
+    const [name, nameAt] = first
     let tries = 0
     for (let open = 0; open >= 0 && tries < mostTries; open = object.indexOf('{', open + 1), tries++) {
       const length = new JsonScanner().scan(object.slice(open))
       if (length < 0) continue
       const value = parseJson(object.slice(open, open + length))
       const args = isJsonObject(value) ? argumentsIn(value, name) : null
-      if (args !== null && this.#before.length + open + length > nameAt) return { name, args, end: open + length }
+      if (args !== null && start + open + length > nameAt) return { name, args, end: open + length }
     }
     return null
   }
 
   /** After a call without a tag of its own the outer bracket ends the calls. */
   #close(text: string, events: ReplyEvent[]): boolean {
-    const rest = (this.#before + text).trimStart()
+    const rest = text.trimStart()
     if (this.#tag === '[' && !rest.startsWith(']')) return false
     this.#state = 'closed'
     this.#emit(this.#tag === '[' ? rest.slice(1) : rest, events)
@@ -158,7 +180,15 @@ function argumentsIn(value: JsonObject, name: string): JsonObject | null {
     const args = typeof given === 'string' ? parseJson(given) : given
     return isJsonObject(args) ? args : null
   }
-  return nested(value, name) ?? value
+  return besideName(value, name) ?? nested(value, name) ?? value
+}
+
+/** `{"tool": NAME, "with": {…}}`: a template's own keys for both. */
+function besideName(value: JsonObject, name: string): JsonObject | null {
+  const [first, second, ...others] = Object.values(value)
+  if (others.length > 0) return null
+  if (first === name && isJsonObject(second)) return second
+  return second === name && isJsonObject(first) ? first : null
 }
 
 function nested(value: Json | undefined, name: string): JsonObject | null {

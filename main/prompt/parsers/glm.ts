@@ -30,6 +30,6 @@ export const glm: Family = {
     close: end,
     separator: '\n',
     loose: true,
-    trigger: '<tool_call>',
+    triggers: ['<tool_call>'],
   }),
 }

@@ -1,6 +1,7 @@
 import { isJsonObject } from '../../lib/json.ts'
 import type { ReplyEvent, ReplyParser, Tool } from '../messages.ts'
 import { newCallId, parseJson } from './calls.ts'
+import { harmonyName } from './harmony-calls.ts'
 import { firstMarker, heldTail } from './held-tail.ts'
 
 const channelMark = '<|channel|>'
@@ -50,12 +51,12 @@ export class HarmonyParser implements ReplyParser {
     }
   }
 
-  end(): ReplyEvent[] {
+  end(isCut = false): ReplyEvent[] {
     const events: ReplyEvent[] = []
-    this.#take(this.#buffer, events)
+    if (!isCut || this.#recipient !== null) this.#take(this.#buffer, events)
     this.#buffer = ''
     // A call that ended without its mark counts if it is whole; a header without a message is prose of a model that left the format.
-    if (this.#inHeader && this.#header.trim() !== '' && !/^(start)?assistant|^(analysis|commentary|final)/.test(this.#header.trim()))
+    if (this.#inHeader && this.#header.trim() !== '' && !/^(start)?assistant|^(analysis|commentary|final|to=)/.test(this.#header.trim()))
       events.push({ type: 'text', text: this.#header })
     if (this.#recipient !== null && !isJsonObject(parseJson(this.#body)))
       events.push({ type: 'broken-call', text: channelMark + this.#header + (this.#inHeader ? '' : messageMark + this.#body) })
@@ -97,8 +98,8 @@ export class HarmonyParser implements ReplyParser {
     this.#header = ''
   }
 
-  /** Names are written with identifier characters only; the declared one is given back. */
+  /** The declared name of the one that is written. */
   #declared(name: string): string {
-    return this.#names.find((candidate) => candidate === name || candidate.replace(/[^A-Za-z0-9_]/g, '_') === name) ?? name
+    return this.#names.find((candidate) => candidate === name || harmonyName(candidate) === name) ?? name
   }
 }

@@ -9,6 +9,11 @@ export function heldTail(text: string, markers: readonly string[]): number {
   return held
 }
 
+/** True for the beginning of a mark that no words end with: one of more than letters and spaces. */
+export function isMarkup(held: string): boolean {
+  return /[^\p{L}\p{N}\s]/u.test(held)
+}
+
 /** The earliest of the markers in `text`, the longest of those that begin there; null when none is complete. */
 export function firstMarker(text: string, markers: readonly string[]): { at: number; marker: string } | null {
   let found: { at: number; marker: string } | null = null

@@ -17,6 +17,7 @@ export const hunyuan: Family = {
         keyedCall(body, `<tool_sep${suffix}>`, field, tools),
       ),
     silent: [`<tool_calls${suffix}>`, `</tool_calls${suffix}>`],
+    announces: [`<tool_calls${suffix}>`],
   },
   holdCalls: holdTaggedCalls({
     open: `<tool_calls${suffix}>\n`,

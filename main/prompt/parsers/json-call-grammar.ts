@@ -2,9 +2,7 @@ import type { JsonObject } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import { addSchema, jsonArguments, parametersOf, triggerOf } from './call-grammar.ts'
-import type { Family } from './family.ts'
-
-type HoldCalls = Family['holdCalls']
+import type { HoldCalls } from './family.ts'
 
 /** Calls that are JSON objects. */
 interface JsonCalls {

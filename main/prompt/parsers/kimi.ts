@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../lib/json.ts'
+import { type JsonObject, setOwn } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import type { Tool } from '../messages.ts'
@@ -9,7 +9,7 @@ import { MarkedCallReader } from './marked-call-reader.ts'
 import { NamedCallReader } from './named-call-reader.ts'
 import { holdTaggedCalls } from './tagged-call-grammar.ts'
 import { fieldsIn } from './tagged-calls.ts'
-import { parametersOf, propertyOf, setOwn, typedValue } from './typed-arguments.ts'
+import { parametersOf, propertyOf, typedValue } from './typed-arguments.ts'
 
 const section = { open: '<|tool_calls_section_begin|>', close: '<|tool_calls_section_end|>' }
 const begin = '<|tool_call_begin|>'
@@ -20,7 +20,7 @@ const end = '<|tool_call_end|>'
 export const kimi: Family = {
   name: 'kimi',
   owns: (template) => template.includes(begin) && template.includes(between),
-  format: { starts: [begin], createReader: () => new NamedCallReader(between, end, named), silent: [section.open, section.close] },
+  format: { starts: [begin], createReader: () => new NamedCallReader(between, end, named), silent: [section.open, section.close], announces: [section.open] },
   holdCalls(tools, { parallel }) {
     const rules: Rules = {
       root: `${literal(section.open)} call${parallel ? '+' : ''} ${literal(section.close)}`,
@@ -54,6 +54,7 @@ export const kimiK3: Family = {
     createReader: (tools) =>
       new MarkedCallReader({ end: close('call'), quotation: { open: argumentOpen, close: close('argument') } }, (body) => taggedCall(body, tools)),
     silent: [...['response', 'tools', 'message'].flatMap((tag) => [open(tag), close(tag)]), '<|end_of_msg|>'],
+    announces: [open('tools')],
   },
   holdCalls(tools, options) {
     const held = holdK3(tools, options)

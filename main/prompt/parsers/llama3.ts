@@ -34,6 +34,6 @@ export const llama3: Family = {
     close: '',
     list: false,
     call: callSchema('name', 'parameters', { before: { type: { const: 'function' } } }),
-    trigger: '^\\s*(?:<\\|python_tag\\|>\\s*)?(\\{\\s*(?:"type"\\s*:\\s*"function"\\s*,\\s*)?"name"\\s*:)[\\s\\S]*',
+    trigger: '^\\s*(?:<\\|python_tag\\|>\\s*)?(\\{\\s*(?:"type"\\s*:\\s*"function"\\s*,\\s*)?"name"\\s*:)',
   }),
 }

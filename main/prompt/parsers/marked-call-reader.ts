@@ -8,7 +8,7 @@ interface Marks {
   quotation?: { open: string; close: string }
   /** A mark that may follow, and goes with it. */
   tail?: string
-  /** What a section ends with that is whole although its end is missing. */
+  /** What a call ends with that is whole although the section's end is missing. */
   whole?: string
 }
 
@@ -19,6 +19,8 @@ export class MarkedCallReader implements CallReader {
   #isQuoted = false
   #body = ''
   #held = ''
+  /** As far as whole calls go. */
+  #wholeTo = 0
   /** What was read, while the tail may be coming. */
   #calls: RawCall[] | null = null
 
@@ -33,8 +35,8 @@ export class MarkedCallReader implements CallReader {
     this.#held = ''
     for (;;) {
       if (this.#calls !== null) return this.#finish(this.#calls, text)
-      const { end, quotation } = this.#marks
-      const markers = quotation === undefined ? [end] : this.#isQuoted ? [quotation.close] : [end, quotation.open]
+      const { end, quotation, whole } = this.#marks
+      const markers = this.#isQuoted && quotation !== undefined ? [quotation.close] : [end, quotation?.open, whole].filter((mark) => mark !== undefined)
       const found = firstMarker(text, markers)
       if (found === null) {
         const settled = text.length - heldTail(text, markers)
@@ -48,8 +50,9 @@ export class MarkedCallReader implements CallReader {
         if (calls === null) return { calls: [], rest: text.slice(after) }
         this.#calls = calls
       } else {
-        this.#isQuoted = !this.#isQuoted
         this.#body += text.slice(0, after)
+        if (found.marker === whole && !this.#isQuoted) this.#wholeTo = this.#body.length
+        else this.#isQuoted = !this.#isQuoted
       }
       text = text.slice(after)
     }
@@ -58,12 +61,13 @@ export class MarkedCallReader implements CallReader {
   /** A quotation that was never closed may have hidden the end. */
   end(): SectionEnd {
     if (this.#calls !== null) return { calls: this.#calls, rest: '' }
-    const { end, whole } = this.#marks
+    const { end } = this.#marks
     const body = this.#body + this.#held
     const at = body.indexOf(end)
-    if (at < 0 && (whole === undefined || !body.trimEnd().endsWith(whole))) return { calls: [], rest: '' }
-    const calls = this.#parse(at < 0 ? body : body.slice(0, at)) ?? []
-    return { calls, rest: at < 0 ? '' : body.slice(at + end.length) }
+    const to = at < 0 ? this.#wholeTo : at
+    if (to === 0) return { calls: [], rest: '' }
+    const rest = body.slice(at < 0 ? to : to + end.length)
+    return { calls: this.#parse(body.slice(0, to)) ?? [], rest: at < 0 && end.startsWith(rest.trim()) ? '' : rest }
   }
 
   #finish(calls: RawCall[], text: string): SectionEnd | null {

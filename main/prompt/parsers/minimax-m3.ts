@@ -1,15 +1,16 @@
 import { AppError } from '../../errors.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import { isJsonObject, type Json, type JsonObject, setOwn } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import { pointed } from '../json-schema/references.ts'
+import { bound, repeated } from '../json-schema/scalars.ts'
 import type { Tool } from '../messages.ts'
-import { parametersOf as objectOf, triggerOf } from './call-grammar.ts'
+import { addRule, parametersOf as objectOf, triggerOf } from './call-grammar.ts'
 import type { RawCall } from './calls.ts'
 import type { Family } from './family.ts'
 import { MarkedCallReader } from './marked-call-reader.ts'
 import { rawBranches } from './raw-values.ts'
-import { parametersOf, propertyOf, setOwn, typedValue } from './typed-arguments.ts'
+import { parametersOf, propertyOf, typedValue } from './typed-arguments.ts'
 
 /** Stands before every tag, and in no text. */
 const mark = ']<]minimax[>['
@@ -26,6 +27,7 @@ export const minimaxM3: Family = {
     starts: [invoke],
     createReader: (tools) => new MarkedCallReader({ end }, (body) => nestedCall(body, tools)),
     silent: [section.open, section.close],
+    announces: [section.open],
   },
   holdCalls(tools, { parallel }) {
     const rules: Rules = { root: `${literal(`${section.open}\n`)} call${parallel ? '+' : ''} ${literal(section.close)}` }
@@ -108,7 +110,7 @@ function elements(schema: JsonObject, place: Place, depth: number): string {
   return Object.entries(isJsonObject(properties) ? properties : {})
     .map(([key, value], index) => {
       const body = `${literal(`${mark}<${key}>`)} (${element(value, { ...place, prefix: `${place.prefix}${index}-` }, depth + 1)}) ${literal(`${mark}</${key}>`)}`
-      return needed.includes(key) ? body : `(${body})?`
+      return `${addRule(place.rules, `${place.prefix}f`, body)}${needed.includes(key) ? '' : '?'}`
     })
     .join(' ')
 }
@@ -118,9 +120,10 @@ function element(schema: Json, place: Place, depth: number): string {
   const stated = plain(schema, place.root)
   if (stated.type === 'object' || stated.properties !== undefined) return elements(stated, place, depth)
   if (stated.type === 'array' || stated.items !== undefined) {
-    const { items = true, minItems = 0, maxItems } = stated
-    const item = `${literal(`${mark}<item>`)} (${element(items, place, depth + 1)}) ${literal(`${mark}</item>`)}`
-    return `(${item}){${Number(minItems)},${maxItems === undefined ? '' : Number(maxItems)}}`
+    const { items = true } = stated
+    const item = `${literal(`${mark}<item>`)} (${element(items, { ...place, prefix: `${place.prefix}i-` }, depth + 1)}) ${literal(`${mark}</item>`)}`
+    const one = addRule(place.rules, `${place.prefix}l`, item)
+    return repeated(bound(stated, 'minItems', '#') ?? 0, bound(stated, 'maxItems', '#'), one, () => `(${one}{100})`)
   }
   return rawBranches(schema, place)
     .map(({ body }) => `(${body})`)

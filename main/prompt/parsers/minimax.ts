@@ -30,6 +30,7 @@ export const minimaxM2: Family = {
     createReader: (tools) =>
       new MarkedCallReader({ end: '</invoke>', quotation: { open: parameter, close: '</parameter>' } }, (body) => keyedCall(body, '">', field, tools)),
     silent: ['<minimax:tool_call>', '</minimax:tool_call>'],
+    announces: ['<minimax:tool_call>'],
   },
   holdCalls: holdTaggedCalls({
     open: '<minimax:tool_call>\n',

@@ -19,6 +19,7 @@ export const muse: Family = {
         keyedCall(body, '">', field, tools),
       ),
     silent: (tools) => ['<atem:function_calls>', '</atem:function_calls>', '<|eom|>', ...recipients(tools)],
+    announces: ['<atem:function_calls>'],
   },
   holdCalls: holdTaggedCalls({
     open: '<atem:function_calls>\n',

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../lib/json.ts'
+import { type Json, type JsonObject, setOwn } from '../../lib/json.ts'
 import type { Tool } from '../messages.ts'
 import { parseJson } from './calls.ts'
 import type { ValueSyntax } from './json-call-reader.ts'
@@ -129,7 +129,7 @@ class PythonReader {
     this.#items('}', () => {
       const key = this.#value()
       this.#expect(':')
-      set(entries, String(key), this.#value())
+      setOwn(entries, String(key), this.#value())
     })
     return entries
   }
@@ -146,7 +146,7 @@ class PythonReader {
         return
       }
       this.#expect('=')
-      set(args, key, this.#value())
+      setOwn(args, key, this.#value())
     })
     const [inner] = positional
     if (name === 'print' && positional.length === 1 && inner !== undefined && !this.#isDeclared(name)) return inner
@@ -155,7 +155,7 @@ class PythonReader {
     for (const [index, value] of positional.entries()) {
       const key = names[index]
       if (key === undefined) throw new NotPython()
-      set(args, key, value)
+      setOwn(args, key, value)
     }
     return { name: declared, arguments: args }
   }
@@ -240,9 +240,4 @@ class PythonReader {
   #skipSpace(): void {
     while (isSpace(this.#text[this.#at] ?? '')) this.#at++
   }
-}
-
-/** `__proto__` is a key like any other. */
-function set(target: JsonObject, key: string, value: Json): void {
-  Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
 }

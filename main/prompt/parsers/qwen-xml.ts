@@ -20,11 +20,12 @@ export const qwenXml: Family = {
   format: formatOf('<tool_call>', '</tool_call>', (text) => text.replace(/^\n/, '').replace(/\n$/, '')),
   holdCalls: holdTaggedCalls({
     open: '',
-    name: [`<tool_call>\n${functionOpen}`, '>\n'],
+    outer: '<tool_call>\n',
+    name: [functionOpen, '>\n'],
     field: (key) => [`<parameter=${key}>\n`, '\n</parameter>\n'],
     close: `${functionClose}\n</tool_call>`,
     separator: '\n',
-    trigger: '<tool_call>',
+    triggers: ['<tool_call>', functionOpen],
   }),
 }
 
@@ -35,11 +36,12 @@ export const seed: Family = {
   format: formatOf('<seed:tool_call>', '</seed:tool_call>', (text) => text),
   holdCalls: holdTaggedCalls({
     open: '',
-    name: [`<seed:tool_call>\n${functionOpen}`, '>\n'],
+    outer: '<seed:tool_call>\n',
+    name: [functionOpen, '>\n'],
     field: (key) => [`<parameter=${key}>`, '</parameter>\n'],
     close: `${functionClose}\n</seed:tool_call>`,
     separator: '\n',
-    trigger: '<seed:tool_call>',
+    triggers: ['<seed:tool_call>', functionOpen],
   }),
 }
 

@@ -1,12 +1,13 @@
 import { AppError } from '../../errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import { anyText } from '../json-schema/any-text.ts'
 import type { Rules } from '../json-schema/grammar.ts'
 import { merge } from '../json-schema/merge.ts'
 import { patternRule, rawText, UnsupportedPattern } from '../json-schema/pattern.ts'
 import { literal, stringFormats } from '../json-schema/primitives.ts'
 import { pointed } from '../json-schema/references.ts'
-import { bound, characters, maxLength } from '../json-schema/scalars.ts'
-import { addSchema, classLetter, textWithout } from './call-grammar.ts'
+import { bound, repeated } from '../json-schema/scalars.ts'
+import { addRule, addSchema, classLetter, textWithout } from './call-grammar.ts'
 
 export type Kind = 'string' | 'number' | 'integer' | 'boolean' | 'null' | 'object' | 'array'
 
@@ -62,7 +63,7 @@ export function rawBranches(schema: Json, place: Place, depth = 0): Branch[] {
     )
   if (nullable === true) return [...rawBranches(rest, place, depth + 1), nothing]
   if (whole.const !== undefined) return [written(whole.const)]
-  if (Array.isArray(whole.enum)) return whole.enum.map(written)
+  if (Array.isArray(whole.enum)) return listed(whole.enum, place)
   const kinds = kindsOf(whole)
   if (kinds.length === 0) return [{ kind: 'string', body: textWithout(place.mark, place.rules) }, ...allKinds.map((kind) => ({ kind, body: kind }))]
   return kinds.map((kind) => branch(kind, kinds.length === 1 ? whole : { ...whole, type: kind }, place))
@@ -80,7 +81,7 @@ function branch(kind: Kind, schema: JsonObject, place: Place): Branch {
 
 function text(schema: JsonObject, { rules, mark }: Place): string {
   const { pattern, format } = schema
-  const [least, most] = [bound(schema, 'minLength', '#', maxLength) ?? 0, bound(schema, 'maxLength', '#', maxLength)]
+  const [least, most] = [bound(schema, 'minLength', '#') ?? 0, bound(schema, 'maxLength', '#')]
   const other = `[^${classLetter(mark[0] as string)}]`
   const known = typeof format === 'string' && stringFormats.has(format) ? format : null
   if (pattern !== undefined)
@@ -91,7 +92,13 @@ function text(schema: JsonObject, { rules, mark }: Place): string {
       if (known === null) throw new AppError('invalid-request', 'invalid JSON schema: keyword "pattern" cannot be honoured', { cause: error })
     }
   if (known !== null) return known
-  return least === 0 && most === null ? textWithout(mark, rules) : characters(least, most, other, `(${other}{100})`)
+  return least === 0 && most === null ? textWithout(mark, rules) : repeated(least, most, other, () => `(${other}{100})`)
+}
+
+function listed(values: readonly Json[], { rules, prefix }: Place): Branch[] {
+  const texts = values.filter((value) => typeof value === 'string')
+  const others = values.filter((value) => typeof value !== 'string').map(written)
+  return texts.length === 0 ? others : [{ kind: 'string', body: anyText(texts, (body) => addRule(rules, `${prefix}v`, body)) }, ...others]
 }
 
 /** As a value stands bare. */

@@ -39,9 +39,9 @@ export class ThinkingAndCalls implements ReplyParser {
     return this.#withOpening(splits.flatMap((split) => this.#route(split)))
   }
 
-  end(): ReplyEvent[] {
-    const splits: Split[] = this.#thinking?.end() ?? []
-    return this.#withOpening([...splits.flatMap((split) => this.#route(split)), ...(this.#calls?.end() ?? [])])
+  end(isCut = false): ReplyEvent[] {
+    const splits: Split[] = this.#thinking?.end(isCut) ?? []
+    return this.#withOpening([...splits.flatMap((split) => this.#route(split)), ...(this.#calls?.end(isCut) ?? [])])
   }
 
   #route({ type, text }: Split): ReplyEvent[] {

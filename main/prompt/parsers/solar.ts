@@ -12,6 +12,7 @@ export const solar: Family = {
   format: {
     starts: ['<|tool_call:begin|>'],
     createReader: () => new NamedCallReader('<|tool_call:args|>', '<|tool_call:end|>', named),
+    announces: ['<|tool_calls|>'],
     silent: ['<|tool_calls|>', '<|calls|>', '<|begin|>assistant', '<|content|>', '<|end|>'],
   },
   holdCalls(tools, { parallel }) {

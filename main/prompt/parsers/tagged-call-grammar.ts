@@ -1,10 +1,10 @@
 import { AppError } from '../../errors.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import type { Json, JsonObject } from '../../lib/json.ts'
 import { grammarText, type Rules } from '../json-schema/grammar.ts'
 import { literal } from '../json-schema/primitives.ts'
 import type { Tool } from '../messages.ts'
-import { parametersOf, textWithout, triggerOf } from './call-grammar.ts'
-import type { Family } from './family.ts'
+import { addRule, argumentsIn, nameOtherThan, parametersOf, textWithout, triggerOf } from './call-grammar.ts'
+import type { HoldCalls } from './family.ts'
 import { type Branch, type Kind, rawBranches } from './raw-values.ts'
 
 /** Calls that stand in tags throughout, texts among their arguments bare. */
@@ -15,6 +15,8 @@ interface TaggedCalls {
   open: string
   /** Around the tool's name. */
   name: [before: string, after: string]
+  /** Before each call, though models forget it. */
+  outer?: string
   /** Around a value of that kind. */
   field(key: string, kind: Kind): [before: string, after: string]
   close: string
@@ -27,24 +29,26 @@ interface TaggedCalls {
   /** A stretch in which texts may hold what ends them; without it they cannot. */
   quotation?: [open: string, close: string]
   /** What begins the calls; unless said, all that stands before the first name. */
-  trigger?: string
+  triggers?: string[]
 }
 
 /** Keywords of which arguments that stand one by one can make nothing. */
 const wholeOnly = ['anyOf', 'oneOf', 'allOf', '$ref', 'enum', 'const', 'not', 'if', 'patternProperties', 'propertyNames', 'dependentRequired']
 
 /** Holds calls of that form to the declared names and schemas. */
-export function holdTaggedCalls(form: TaggedCalls): Family['holdCalls'] {
-  const { lead = '', open, name, close, separator = '', end = '', trigger = (open + (open === '' ? name[0] : '')).trimEnd() } = form
+export function holdTaggedCalls(form: TaggedCalls): HoldCalls {
+  const { lead = '', open, name, outer = '', close, separator = '', end = '', triggers = [(open + (open === '' ? name[0] : '')).trimEnd()] } = form
   return (tools, { parallel }) => {
     const rules: Rules = {}
     const text = (value: string) => written(value, form.loose === true)
     const others = parallel ? `(${separator === '' ? '' : `${literal(separator)}? `}call)*` : ''
     rules.root = `${lead} ${text(open)} call ${others} ${text(end)}`
-    rules.call = tools
+    const before = outer === '' ? '' : `(${literal(outer)})? `
+    const alternatives = tools
       .map((tool, index) => `${text(name[0] + tool.function.name + name[1])} ${fields(tool, `t${index}-`, form, rules)} ${text(close)}`)
       .join(' | ')
-    return { gbnf: grammarText(rules), trigger: triggerOf(trigger) }
+    rules.call = before === '' ? alternatives : `${before}(${alternatives})`
+    return { gbnf: grammarText(rules), trigger: triggerOf(...triggers) }
   }
 }
 
@@ -54,22 +58,21 @@ function fields(tool: Tool, prefix: string, form: TaggedCalls, rules: Rules): st
   const found = wholeOnly.find((keyword) => parameters[keyword] !== undefined)
   if (found !== undefined)
     throw new AppError('invalid-request', `invalid JSON schema at #: keyword "${found}" cannot be honoured for arguments that stand one by one`)
-  const { properties, required: needed, additionalProperties: additional } = parameters
-  const required = Array.isArray(needed) ? needed.filter((key) => typeof key === 'string') : []
-  const declared = isJsonObject(properties) ? properties : {}
-  const open = additional === true || isJsonObject(additional) || (properties === undefined && additional !== false)
-  const others: Json = isJsonObject(additional) ? additional : true
-  const undeclared = required.filter((key) => !Object.hasOwn(declared, key)).map((key): [string, Json] => [key, others])
-  const parts = [...Object.entries(declared), ...undeclared].map(([key, schema], index) => {
-    const body = field(key, schema, `${prefix}${index}-`, parameters, form, rules)
-    return required.includes(key) ? `(${body})` : `(${body})?`
+  const { declared, others } = argumentsIn(parameters)
+  const parts = declared.map(({ key, schema, must }, index) => {
+    const body = field(literal(key), schema, `${prefix}${index}-`, parameters, form, rules)
+    return `${addRule(rules, `${prefix}f`, body)}${must ? '' : '?'}`
   })
-  if (open) parts.push(`(${field(null, others, `${prefix}more-`, parameters, form, rules)})*`)
-  return parts.join(' ')
+  if (others === null) return parts.join(' ')
+  const name = nameOtherThan(
+    declared.map(({ key }) => key),
+    '.-',
+  )
+  return [...parts, `${addRule(rules, `${prefix}f`, field(name, others, `${prefix}more-`, parameters, form, rules))}*`].join(' ')
 }
 
-/** One argument; any name for the key null. */
-function field(key: string | null, schema: Json, prefix: string, root: JsonObject, form: TaggedCalls, rules: Rules): string {
+/** One argument under a name of this rule. */
+function field(name: string, schema: Json, prefix: string, root: JsonObject, form: TaggedCalls, rules: Rules): string {
   const [, after] = form.field('', 'string')
   const mark = form.quotation === undefined ? after.trim() : after.slice(0, 1)
   const groups = Map.groupBy(rawBranches(schema, { rules, root, prefix, mark }), ({ kind }) => form.field('\0', kind).join('\0'))
@@ -77,7 +80,6 @@ function field(key: string | null, schema: Json, prefix: string, root: JsonObjec
     const { kind } = branches[0] as Branch
     const [before, behind] = form.field('\0', kind)
     const around = before.split('\0').map((part) => written(part, form.loose === true))
-    const name = key === null ? '[A-Za-z0-9_.-]{1,64}' : literal(key)
     return `${around.join(` ${name} `)} (${bodies(branches, form, rules)}) ${written(behind, form.loose === true)}`
   }).join(' | ')
 }

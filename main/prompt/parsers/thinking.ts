@@ -1,4 +1,4 @@
-import { heldTail } from './held-tail.ts'
+import { heldTail, isMarkup } from './held-tail.ts'
 
 /** Where thinking begins and ends in a reply, and which white space around the tags belongs to them. */
 export interface ThinkingLayout {
@@ -43,8 +43,10 @@ export class ThinkingSplitter {
     return splits
   }
 
-  end(): Split[] {
+  end(isCut = false): Split[] {
     const splits: Split[] = []
+    // All that is held of a reply that has not been decided, or has not left its thinking, is the beginning of a tag.
+    if (isCut && this.#state !== 'closed' && isMarkup(this.#buffer)) this.#buffer = ''
     const left = this.#spaces + this.#buffer
     const isThinking = this.#state === 'inside' && (this.#thought || left.trim() !== '')
     const isText = this.#state === 'start' && (this.#layout.keepLeading || left.trim() !== '')

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
+import { isJsonObject, type Json, type JsonObject, setOwn } from '../../lib/json.ts'
 import { pointed } from '../json-schema/references.ts'
 import type { Tool } from '../messages.ts'
 import { parseJson } from './calls.ts'
@@ -26,11 +26,6 @@ export function propertyOf(schema: Json | undefined, key: string): Json | undefi
   const { properties, additionalProperties } = schema
   if (isJsonObject(properties) && Object.hasOwn(properties, key)) return properties[key]
   return isJsonObject(additionalProperties) ? additionalProperties : undefined
-}
-
-/** `__proto__` is a key like any other. */
-export function setOwn(target: JsonObject, key: string, value: Json): void {
-  Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
 /** The value that a bare text stands for. @param root what references in the schema are within */

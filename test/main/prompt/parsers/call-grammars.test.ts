@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CallParser } from '../../../../main/prompt/parsers/calls.ts'
 import { families } from '../../../../main/prompt/parsers/families.ts'
+import type { Family } from '../../../../main/prompt/parsers/family.ts'
 import { accepts } from '../../../helpers/grammar-engine.ts'
 import { eventsOf, fixtureTools } from '../../../helpers/replies.ts'
 
@@ -81,7 +82,7 @@ describe.each(Object.entries(written))('the grammar of %s', (name, text) => {
   })
 
   test('takes no other name and no other type', () => {
-    const [, begins] = new RegExp(`^(?:${trigger})$`).exec(`Well. ${text}`) ?? []
+    const [, begins] = new RegExp(trigger).exec(`Well. ${text}`) ?? []
     expect(name === 'llama3' || text.startsWith(begins ?? '?')).toBe(true)
     expect(accepts(gbnf, text.replaceAll('get_weather', 'get_whether'), text.replaceAll('3', '"3"'))).toEqual([false, false])
   })
@@ -90,5 +91,25 @@ describe.each(Object.entries(written))('the grammar of %s', (name, text) => {
   test('takes one call only where one is allowed', () => {
     const single = family?.holdCalls?.(fixtureTools, { parallel: false }).gbnf ?? ''
     expect(accepts(single, text)).toEqual([false])
+  })
+})
+
+describe.each([
+  ['qwen-xml', '<tool_call>\n', '</tool_call>'],
+  ['seed', '<seed:tool_call>\n', '</seed:tool_call>'],
+])('the grammar of %s', (name, open, close) => {
+  const family = families.find((candidate) => candidate.name === name) as Family
+  const { gbnf, trigger } = family.holdCalls(fixtureTools, { parallel: true })
+
+  test('holds a call whose outer mark the model has forgotten', () => {
+    const text = (written[name] ?? '').replace(open, '')
+    expect(new RegExp(trigger).exec(`Well. ${text}`)?.[1]).toBe('<function=')
+    expect(accepts(gbnf, text, text.replace('get_weather', 'get_whether'), text.replace('3', '"3"'))).toEqual([true, false, false])
+    const calls = eventsOf(new CallParser(family.format, fixtureTools), text).map((event) => event.type)
+    expect(calls).toEqual(['tool-call', 'tool-call'])
+  })
+
+  test('holds no call in another form behind the mark', () => {
+    expect(accepts(gbnf, `${open}{"name": "add", "arguments": {"a": 1, "b": 2}}\n${close}`)).toEqual([false])
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../../../main/lib/json.ts'
 import type { Tool } from '../../../../main/prompt/messages.ts'
 import { GenericCallParser } from '../../../../main/prompt/parsers/generic.ts'
-import { brokenCall, eventsOf, randomCuts } from '../../../helpers/replies.ts'
+import { brokenCall, cutFaults, eventsOf, randomCuts } from '../../../helpers/replies.ts'
 
 const tools = ['get', 'get_weather', 'add'].map((name): Tool => ({ type: 'function', function: { name } }))
 const text = (value: string) => ({ type: 'text', text: value })
@@ -16,6 +16,7 @@ const replies: [claim: string, tag: string, reply: string, events: unknown[]][] 
   ['a name that a longer one begins with', '{', '{"name": "get", "arguments": {}}', [call('get', {})]],
   ['arguments as a JSON text', '{', '{"name": "add", "arguments": "{\\"a\\": 1}"}', [call('add', { a: 1 })]],
   ['arguments under the name', '{', '{"add": {"a": 1}}', [call('add', { a: 1 })]],
+  ['a name and arguments under keys of the template’s own', '<do>', '<do>{"tool": "add", "with": {"a": 1}}</do>', [call('add', { a: 1 })]],
   ['a call that is nested', '{', '{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}', [call('add', { a: 1 })]],
   ['a name in front of its arguments', '[TOOL_CALLS]', '[TOOL_CALLS]add{"a": 1}', [call('add', { a: 1 })]],
   [
@@ -40,6 +41,19 @@ describe('GenericCallParser finds', () => {
 
   test.each(replies)('%s: the same in any cutting', (_, tag, reply, events) => {
     for (let seed = 0; seed < 100; seed++) expect(eventsOf(new GenericCallParser(tag, tools), randomCuts(reply, seed)), `seed ${seed}`).toEqual(events)
+  })
+
+  test.each(replies.filter(([, tag]) => tag !== '{' && tag !== '['))('%s: broken off anywhere, no mark is seen and no call is lost', (_, tag, reply) => {
+    expect(cutFaults((text) => eventsOf(new GenericCallParser(tag, tools), text, true), reply, [tag])).toEqual([])
+  })
+
+  test('a bare call that is broken off, and no other object', () => {
+    const read = (reply: string) => eventsOf(new GenericCallParser('{', tools), reply, true)
+    expect([read('{"name": "add", "argu'), read('{"add": {"a"'), read('{"answer": 4')]).toEqual([
+      [brokenCall('{"name": "add", "argu')],
+      [brokenCall('{"add": {"a"')],
+      [text('{"answer": 4')],
+    ])
   })
 
   // Going over the text again at every token would take minutes.

@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Message } from '../../../../main/prompt/messages.ts'
 import { families } from '../../../../main/prompt/parsers/families.ts'
-import { promptTemplate } from '../../../../main/prompt/template.ts'
+import { type PromptTemplate, promptTemplate } from '../../../../main/prompt/template.ts'
+import { accepts } from '../../../helpers/grammar-engine.ts'
+import { GrammarSampler } from '../../../helpers/grammar-sampler.ts'
 import { startRenderer } from '../../../helpers/real-templates.ts'
 import { brokenCall, call, eventsOf, fixtureTools, randomCuts, text } from '../../../helpers/replies.ts'
 
@@ -16,10 +18,21 @@ function template(calls: string): string {
   return `{% for tool in tools %}{{ tool | tojson }}{% endfor %}{% for message in messages %}${turns}{% endfor %}{% if add_generation_prompt %}{{ '<turn:assistant>' }}{% endif %}`
 }
 
-async function expectEvents(jinja: string, reply: string, events: unknown[]) {
+/** Such a template, once it has rendered a prompt. */
+async function used(jinja: string): Promise<{ used: PromptTemplate; prompt: string }> {
   const used = promptTemplate({ go: null, jinja, render: renderer.render, specials: { bosText: '', eosText: '' } })
-  const prompt = await used.render({ messages, tools: fixtureTools, think: null }, never)
-  const parse = (pieces: string | string[]) => eventsOf(used.parser({ tools: fixtureTools, think: null, prompt, messages }), pieces)
+  return { used, prompt: await used.render({ messages, tools: fixtureTools, think: null }, never) }
+}
+
+/** What its grammar of calls says of replies. */
+async function judged(jinja: string, parallel: boolean, ...replies: string[]): Promise<boolean[]> {
+  const { gbnf } = (await used(jinja)).used.holdCalls?.(fixtureTools, { parallel }) ?? { gbnf: '' }
+  return accepts(gbnf, ...replies)
+}
+
+async function expectEvents(jinja: string, reply: string, events: unknown[]) {
+  const { used: template, prompt } = await used(jinja)
+  const parse = (pieces: string | string[]) => eventsOf(template.parser({ tools: fixtureTools, think: null, prompt, messages }), pieces)
   expect(parse(reply)).toEqual(events)
   for (let seed = 0; seed < 30; seed++) expect(parse(randomCuts(reply, seed)), `seed ${seed}`).toEqual(events)
 }
@@ -90,5 +103,53 @@ describe('calls in a form that only the template shows:', () => {
 
   test('a template that shows no form is read by Hermes’', async () => {
     await expectEvents(template(''), '<tool_call>{"name": "add", "arguments": {}}</tool_call>', [call('add', {})])
+  })
+})
+
+/** Arguments inside a text are no grammar's to hold. */
+const holdable = forms.filter(([form]) => form !== 'arguments as a text')
+
+describe('calls in a form that only the template shows are held:', () => {
+  test.each(holdable)('%s', async (_, calls, reply) => {
+    const jinja = template(calls)
+    const wrong = [reply.replaceAll('add', 'sub'), reply.replace('"a": 1', '"a": "x"'), reply.replace('"city"', '"town"'), `Well. ${reply}`]
+    expect(await judged(jinja, true, reply, ...wrong)).toEqual([true, false, false, false, false])
+    expect(await judged(jinja, false, reply)).toEqual([false])
+  })
+
+  test.each(holdable)('%s: texts of the grammar are calls', async (_, calls) => {
+    const { used: shown, prompt } = await used(template(calls))
+    const sampler = new GrammarSampler(shown.holdCalls?.(fixtureTools, { parallel: true }).gbnf ?? '')
+    for (let seed = 0; seed < 60; seed++) {
+      const reply = sampler.draw(seed)
+      const events = eventsOf(shown.parser({ tools: fixtureTools, think: null, prompt, messages }), reply)
+      expect(
+        events.map(({ type }) => type),
+        reply,
+      ).toEqual(events.map(() => 'tool-call'))
+      expect(events, reply).not.toEqual([])
+    }
+  })
+
+  test('bare objects, and what begins otherwise is free', async () => {
+    const jinja = template(each(`{{ {'tool': f.name, 'with': f.arguments} | tojson }}`))
+    expect(await judged(jinja, false, '{"tool": "add", "with": {"a": 1, "b": 2}}', '{"answer": 42}')).toEqual([true, false])
+    const { trigger } = (await used(jinja)).used.holdCalls?.(fixtureTools, { parallel: true }) ?? { trigger: '' }
+    expect(['{"tool":', '{"answer": 1', 'Well, {"tool":'].map((text) => new RegExp(trigger).test(text))).toEqual([true, false, false])
+  })
+
+  test('ids and other keys stand as the template writes them', async () => {
+    const jinja = template(each(`{{ '<do>' ~ {'id': c.id, 'kind': 'call', 'name': f.name, 'args': f.arguments} | tojson ~ '</do>' }}`))
+    const reply = '<do>{"id": "a1b2c3d4e", "kind": "call", "name": "add", "args": {"a": 1, "b": 2}}</do>'
+    expect(await judged(jinja, true, reply, reply.replace('"call"', '"talk"'), reply.replace('a1b2', '"'))).toEqual([true, false, false])
+  })
+
+  test('a template that shows no form by Hermes’', async () => {
+    expect(await judged(template(''), true, '<tool_call>{"name": "add", "arguments": {"a": 1, "b": 2}}</tool_call>', '{}')).toEqual([true, false])
+  })
+
+  test('arguments inside a text are refused', async () => {
+    const { used: shown } = await used(template(forms.find(([form]) => form === 'arguments as a text')?.[1] ?? ''))
+    expect(() => shown.holdCalls?.(fixtureTools, { parallel: true })).toThrow('writes the arguments of calls as a text inside of JSON')
   })
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { CallParser } from '../../../../main/prompt/parsers/calls.ts'
 import { families } from '../../../../main/prompt/parsers/families.ts'
+import { holdHarmonyCalls } from '../../../../main/prompt/parsers/harmony-calls.ts'
 import { eventsOf, fixtureTools } from '../../../helpers/replies.ts'
 
 /** What a model may say again and again once it has begun a call, and how the call ends. */
@@ -32,4 +33,10 @@ test.each(loops)('%s, a model that goes on and on: %s%s', { timeout: 60_000 }, (
   if (family === undefined) throw new Error(`no family ${name}`)
   const reply = begin + unit.repeat(Math.ceil(200_000 / unit.length)) + end
   expect(eventsOf(new CallParser(family.format, fixtureTools), reply.match(/[\s\S]{1,5}/g) ?? [])).not.toEqual([])
+})
+
+// The runner looks for the beginning of a call at every new token; an expression that tries each letter anew would take minutes here.
+test.each([...families, { name: 'gpt-oss', holdCalls: holdHarmonyCalls }])('$name, a long reply without a call', { timeout: 10_000 }, ({ holdCalls }) => {
+  const begins = new RegExp(holdCalls(fixtureTools, { parallel: true }).trigger, 'd')
+  expect(begins.test('Words about <b>tools</b>, [lists] and {things}.\n'.repeat(5_000))).toBe(false)
 })

@@ -3,7 +3,7 @@ import { familyOf } from '../../../../main/prompt/parsers/families.ts'
 import { promptTemplate } from '../../../../main/prompt/template.ts'
 import { familyReplies } from '../../../fixtures/replies/index.ts'
 import { realTemplate, realTemplates, startRenderer } from '../../../helpers/real-templates.ts'
-import { eventsOf, fixtureTools, type Reply, randomCuts } from '../../../helpers/replies.ts'
+import { cutFaults, eventsOf, fixtureTools, type Reply, randomCuts } from '../../../helpers/replies.ts'
 
 const renderer = startRenderer()
 const never = new AbortController().signal
@@ -17,7 +17,7 @@ async function reader(jinja: string, { think = true, tools = fixtureTools }: Rep
   const template = promptTemplate({ go: null, jinja, render: renderer.render, specials: { bosText: '<s>', eosText: '</s>' } })
   const messages = [{ role: 'user', content: 'Go on.' }]
   const prompt = await template.render({ messages, tools, think }, never)
-  return (pieces: string | string[]) => eventsOf(template.parser({ tools, think, prompt, messages }), pieces)
+  return (pieces: string | string[], isCut = false) => eventsOf(template.parser({ tools, think, prompt, messages }), pieces, isCut)
 }
 
 for (const { family, template, replies } of readable) {
@@ -37,6 +37,14 @@ for (const { family, template, replies } of readable) {
       const read = await reader(jinja, reply)
       expect(read([...reply.reply].flatMap((character) => character.split('')))).toEqual(reply.events)
       for (let seed = 0; seed < 60; seed++) expect(read(randomCuts(reply.reply, seed)), `seed ${seed}`).toEqual(reply.events)
+    })
+
+    test.each(replies)('$claim: broken off anywhere, no mark is seen and no call is lost', async (reply) => {
+      const read = await reader(jinja, reply)
+      const { starts = [], announces = [], silent = [] } = familyOf(jinja)?.format ?? {}
+      const others = typeof silent === 'function' ? [] : silent
+      const marks = [...announces, ...starts.filter((start) => !others.some((other) => other.startsWith(start)))]
+      expect(cutFaults((text) => read(text, true), reply.reply, marks)).toEqual([])
     })
   })
 }
