@@ -17,7 +17,7 @@ export async function bringIn(store: Store, entry: Entry, pins: DisposableStack,
   }
   const layers: Layer[] = []
   for (const { unhashed, ...layer } of entry.layers) {
-    const { digest, sizeBytes } = await store.blobs.adopt(unhashed ? null : layer.digest, layer.file, signal, pin)
+    const { digest, sizeBytes } = await store.blobs.adopt(unhashed ? null : layer.digest, layer.file, { signal, before: pin })
     layers.push({ ...layer, digest, sizeBytes, file: store.blobs.path(digest) })
   }
   await store.blobs.write(entry.configBlob.digest, [entry.configBlob.bytes], signal)
