@@ -19,7 +19,7 @@ import type { Log } from './lib/log.ts'
 import { Outgoing } from './lib/outgoing.ts'
 import type { InspectTemplates } from './models/capabilities.ts'
 import type { CreateRequest } from './models/create.ts'
-import type { Imported, ImportRequest } from './models/import.ts'
+import type { ImportFile } from './models/import.ts'
 import { type HiddenModels, Library } from './models/library.ts'
 import { displayName, type ModelName, parseReference } from './models/name.ts'
 import { Adopted } from './models/origins/adopted.ts'
@@ -63,7 +63,7 @@ export interface Services {
   rerank: Rerank
   doctor: Doctor
   /** Makes a model of a file on this machine. */
-  importFile: (request: ImportRequest, signal: AbortSignal) => Promise<Imported>
+  importFile: ImportFile
   /** The places of other programs. */
   origins: Adopted
   downloads: Downloads
@@ -193,6 +193,10 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
       lazily(async () => (await registries()).find),
     )
   })
+  const importFile = once(async () => {
+    const { createImport } = await import('./models/import.ts')
+    return createImport({ library, references, refuseName })
+  })
   const create = once(async () => {
     const [{ createModel }, { quantizationTypes, quantize }] = await Promise.all([import('./models/create.ts'), import('./runtime/quantizer.ts')])
     return (request: CreateRequest, signal: AbortSignal) =>
@@ -224,10 +228,7 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
     },
     rerank: lazily(async () => (await generation()).rerank),
     doctor: lazyStream(doctor),
-    async importFile(request, signal) {
-      const { importFile } = await import('./models/import.ts')
-      return await importFile({ library, references, refuseName }, request, signal)
-    },
+    importFile: lazyStream(importFile),
     origins: adopted,
     downloads,
     upkeep: {

@@ -8,7 +8,7 @@ import type { Keys } from '../keys.ts'
 import type { Log } from '../lib/log.ts'
 import type { BlobStore } from '../models/blobs.ts'
 import type { CreateRequest } from '../models/create.ts'
-import type { Imported, ImportRequest } from '../models/import.ts'
+import type { ImportFile } from '../models/import.ts'
 import type { Library } from '../models/library.ts'
 import type { Model } from '../models/model.ts'
 import type { Adopted } from '../models/origins/adopted.ts'
@@ -37,7 +37,7 @@ export interface ApiServices {
   push: Push
   downloads: Pick<Downloads, 'list' | 'pull' | 'start' | 'pause' | 'resume' | 'cancel'>
   /** Makes a model of a file on this machine. */
-  importFile: (request: ImportRequest, signal: AbortSignal) => Promise<Imported>
+  importFile: ImportFile
   origins: Pick<Adopted, 'status' | 'change'>
   upkeep: Upkeep
   assessFit: AssessFit

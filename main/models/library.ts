@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
+import { resultOf } from '../lib/streams.ts'
 import { bringIn } from './bring-in.ts'
 import type { InspectTemplates } from './capabilities.ts'
 import { readTexts } from './content.ts'
@@ -11,6 +12,7 @@ import type { Model, ModelFile, ModelSummary } from './model.ts'
 import { displayName, type ModelName, nameKey } from './name.ts'
 import type { Entry, Layer, Origin } from './origin.ts'
 import { notRunnable, Patience, presentEntry, stateOfLayer } from './presence.ts'
+import type { TransferProgress } from './registry/pieces.ts'
 import type { Store } from './store.ts'
 
 /** Names that the user deleted but whose files are not ours to remove; the caller keeps them in the settings. */
@@ -138,14 +140,15 @@ export class Library {
     if (entry === null) return false
     if (nameKey(source) === nameKey(destination)) return true
     using pins = new DisposableStack()
-    const { manifest } = await this.bringIn(entry, pins, signal)
+    const { manifest } = await resultOf(this.bringIn(entry, pins, signal))
     await this.store.put(destination, manifest, { prune: true, pins })
     return true
   }
 
   /** Makes sure that every blob of an entry is in our store, and keeps them there until the stack is disposed; gives the entry as it is there. */
-  async bringIn(entry: Entry, pins: DisposableStack, signal: AbortSignal): Promise<Entry> {
-    return bringIn(this.store, this.#isOwn(entry) ? entry : await this.#patience.inTime(entry, () => presentEntry(entry, this.#log)), pins, signal)
+  async *bringIn(entry: Entry, pins: DisposableStack, signal: AbortSignal): AsyncGenerator<TransferProgress, Entry> {
+    const present = this.#isOwn(entry) ? entry : await this.#patience.inTime(entry, () => presentEntry(entry, this.#log))
+    return yield* bringIn(this.store, present, pins, signal)
   }
 
   /**
