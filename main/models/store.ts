@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -18,6 +18,7 @@ import {
 } from './manifest.ts'
 import { displayName, type ModelName } from './name.ts'
 import type { Entry, Origin } from './origin.ts'
+import { readBlob } from './small-file.ts'
 
 const markerName = '.paddock'
 const markerText = 'Paddock made this folder and keeps its models here, laid out as Ollama does. Blobs that no manifest names are removed at start.\n'
@@ -213,8 +214,7 @@ export class Store implements Origin {
     if (known !== undefined) return known
     const file = this.blobs.path(digest)
     try {
-      if ((await stat(file)).size > 1024 * 1024) throw new Error('larger than 1 MB')
-      const bytes = await readFile(file)
+      const bytes = await readBlob(file, digest)
       const read = { config: parseConfig(bytes), bytes }
       this.#configs.set(digest, read)
       return read

@@ -10,8 +10,9 @@ import { type Manifest, type ManifestLayer, mediaTypes, parseConfig, parseManife
 import type { ModelProblem } from '../model.ts'
 import { nameOfParts } from '../name.ts'
 import type { Entry, Layer } from '../origin.ts'
+import { readBlob, readSmallFile } from '../small-file.ts'
 import type { Scan } from './scanned.ts'
-import { isMissing, readSmallFile, unreadable } from './walk.ts'
+import { isMissing, unreadable } from './walk.ts'
 
 const maxManifests = 10_000
 
@@ -54,7 +55,7 @@ export function scanOllama(root: string, origin: string, inspect: InspectTemplat
     if (name === null) return null
     const bytes = await readSmallFile(path.join(root, 'manifests', ...parts))
     const manifest = parseManifest(bytes)
-    const configBytes = await readSmallFile(blobs.path(manifest.config.digest))
+    const configBytes = await readBlob(blobs.path(manifest.config.digest), manifest.config.digest)
     return {
       name,
       origin,

@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs'
-import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 /** A file somewhere below a folder. */
@@ -111,15 +111,6 @@ async function kindOf(
 
 function sorted(files: FoundFile[]): FoundFile[] {
   return files.sort((a, b) => (a.file < b.file ? -1 : 1))
-}
-
-/** A file of at most so many bytes; throws the system's error, or one that says what is wrong. */
-export async function readSmallFile(file: string, maxBytes = 1024 * 1024): Promise<Buffer> {
-  const stats = await stat(file)
-  // Before opening: opening a pipe would wait for its writer.
-  if (!stats.isFile()) throw new Error('not a file')
-  if (stats.size > maxBytes) throw new Error(`larger than ${maxBytes} bytes`)
-  return readFile(file)
 }
 
 export function isMissing(error: unknown): boolean {
