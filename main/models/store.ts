@@ -1,10 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
 import { BlobStore, digestOf, normalizeDigest, type StoredBlob } from './blobs.ts'
 import { diskError, makeFolder } from './disk.ts'
+import { identity } from './headers.ts'
 import {
   type BrokenManifest,
   brokenError,
@@ -182,9 +183,15 @@ export class Store implements Origin {
     })
   }
 
-  /** Removes a blob whose bytes are not what its name says, so that getting its models again fetches it. */
-  async discard(digest: string): Promise<void> {
-    await this.#exclusively(() => this.blobs.remove(digest))
+  /** Removes a blob whose bytes are not what its name says, so that getting its models again fetches it; false when another file has taken its place. */
+  async discard(digest: string, known: string): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const file = this.blobs.path(digest)
+      const stats = await stat(file).catch(() => null)
+      if (stats === null || identity(file, stats) !== known) return false
+      await this.blobs.remove(digest)
+      return true
+    })
   }
 
   async #entry({ name, modifiedAt, digest, bytes, manifest }: StoredManifest): Promise<Entry> {

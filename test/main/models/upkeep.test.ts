@@ -1,4 +1,4 @@
-import { appendFile, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { createUpkeep } from '../../../main/models/upkeep.ts'
@@ -56,6 +56,40 @@ test('verify() finds a changed byte, a short file and a missing one, and removes
   expect((await results(test, 'one', true)).filter(({ state }) => state !== 'intact')).toMatchObject([{ digest: criaDigest, state: 'damaged', removed: true }])
   expect((await results(test)).filter(({ state }) => state !== 'intact')).toMatchObject([{ digest: criaDigest, state: 'missing', models: ['one:latest'] }])
   await expect(results(test, 'unknown')).rejects.toMatchObject({ code: 'model-not-found' })
+})
+
+test('verify() takes what is deleted or replaced while it is read for no damage, and discards nothing that is good', async () => {
+  await using test = await openLibrary()
+  await addCria(test, 'one')
+  const file = test.store.blobs.path(criaDigest)
+  const good = await readFile(file)
+  const each = async (during: () => Promise<unknown>) => {
+    const found: VerifyEvent[] = []
+    let done = false
+    for await (const event of createUpkeep(test.library, nowhere).verify({ name: null, discard: true }, forever)) {
+      if (event.type === 'result') found.push(event)
+      else if (event.digest === criaDigest && !done) {
+        done = true
+        await during()
+      }
+    }
+    return found.filter(({ digest }) => digest === criaDigest)
+  }
+  await writeFile(file, Buffer.alloc(5_000_000))
+  const replace = async () => {
+    await writeFile(`${file}.new`, good)
+    await rename(`${file}.new`, file)
+  }
+  expect(await each(replace)).toMatchObject([{ state: 'intact', removed: false }])
+  expect(await test.store.blobs.has(criaDigest)).toBe(true)
+  expect(await each(() => test.library.delete(name('one')))).toEqual([])
+})
+
+test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('verify() tells of a file that may not be read, and goes on', async () => {
+  await using test = await openLibrary()
+  await addCria(test, 'one')
+  await chmod(test.store.blobs.path(criaDigest), 0)
+  expect((await results(test)).map(({ state }) => state).sort()).toEqual(['intact', 'unreadable'])
 })
 
 test('prune() removes what no model needs once it is old enough, and says first what it would', async () => {
