@@ -20,6 +20,7 @@ import { Outgoing } from './lib/outgoing.ts'
 import type { InspectTemplates } from './models/capabilities.ts'
 import type { CreateRequest } from './models/create.ts'
 import type { ImportFile } from './models/import.ts'
+import { KeptFacts } from './models/kept-facts.ts'
 import { type HiddenModels, Library } from './models/library.ts'
 import { displayName, type ModelName, parseReference } from './models/name.ts'
 import { Adopted } from './models/origins/adopted.ts'
@@ -116,7 +117,8 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
   const inspect: InspectTemplates = (go, jinja) => inspectTemplates(go, jinja, config.goTemplate)
   const bundled = new Bundled(host.bundledModelsFolder, log)
   // Two drives that do not answer leave half of the pool's threads to the rest of the program.
-  const looking = { inspectTemplates: inspect, turns: new Turns(2), log }
+  const kept = stack.use(new KeptFacts({ file: path.join(config.dataFolder, 'model-facts.json'), version: host.version }))
+  const looking = { inspectTemplates: inspect, turns: new Turns(2), kept, log }
   const adopted = new Adopted({
     known: config.originFolders,
     choice: { read: () => settings.value, update: (change) => settings.update(change) },
@@ -132,6 +134,7 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
     origins: () => [bundled, references, ...adopted.origins()],
     hidden: hiddenModels(settings),
     inspectTemplates: inspect,
+    kept,
     log,
   })
 

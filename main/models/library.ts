@@ -4,9 +4,10 @@ import { resultOf } from '../lib/streams.ts'
 import { bringIn } from './bring-in.ts'
 import type { InspectTemplates } from './capabilities.ts'
 import { readTexts } from './content.ts'
-import { type Described, decisiveDigests, describe, describeEntry, describeUnread, layersOf } from './describe.ts'
+import { type Described, decisiveDigests, describe, describeEntry, describeOnce, describeUnread, layersOf } from './describe.ts'
 import type { GgufHeader } from './gguf-header.ts'
 import { HeaderCache } from './headers.ts'
+import type { KeptFacts } from './kept-facts.ts'
 import { mediaTypes } from './manifest.ts'
 import type { Model, ModelFile, ModelSummary } from './model.ts'
 import { displayName, type ModelName, nameKey } from './name.ts'
@@ -28,6 +29,8 @@ export interface LibraryParts {
   origins: () => readonly Origin[]
   hidden: HiddenModels
   inspectTemplates: InspectTemplates
+  /** What was read before, so that the first list after a start need not read it again. */
+  kept?: KeptFacts
   log: Log
 }
 
@@ -37,17 +40,19 @@ export class Library {
   readonly #origins: () => readonly Origin[]
   readonly #hidden: HiddenModels
   readonly #inspect: InspectTemplates
+  readonly #kept: KeptFacts | null
   readonly #log: Log
   readonly #headers = new HeaderCache()
   readonly #patience = new Patience()
   readonly #described = new Map<string, Described>()
   readonly #reported = new Set<string>()
 
-  constructor({ store, origins, hidden, inspectTemplates, log }: LibraryParts) {
+  constructor({ store, origins, hidden, inspectTemplates, kept, log }: LibraryParts) {
     this.store = store
     this.#origins = origins
     this.#hidden = hidden
     this.#inspect = inspectTemplates
+    this.#kept = kept ?? null
     this.#log = log
   }
 
@@ -215,7 +220,7 @@ export class Library {
     const key = [...layersOf(entry, mediaTypes.model).map((layer) => stateOfLayer(entry, layer)), ...decisiveDigests(entry)].join('\0')
     let described = this.#described.get(key)
     if (described === undefined) {
-      described = await describeEntry(entry, this.#headers, this.#inspect)
+      described = await describeOnce(key, this.#kept, () => describeEntry(entry, this.#headers, this.#inspect))
       this.#described.set(key, described)
     }
     return { ...identityOf(entry), ...described }
