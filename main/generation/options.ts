@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import { isJsonObject, type Json } from '../lib/json.ts'
+import { checkParameter, isParameter } from '../models/parameters.ts'
 import type { SamplingOptions } from '../runtime/options.ts'
 import type { RawOptions } from './events.ts'
 
@@ -29,47 +30,11 @@ export interface ResolvedOptions {
   unknown: string[]
 }
 
-type Kind = 'integer' | 'float32' | 'boolean' | 'string' | 'strings' | 'bias'
-
-/** Every option by its name on the wire: the protocol's (ollama-api §6), then llama.cpp's server's that we add. */
-const kinds: Record<string, Kind> = {
-  num_keep: 'integer',
-  seed: 'integer',
-  num_predict: 'integer',
-  top_k: 'integer',
-  top_p: 'float32',
-  min_p: 'float32',
-  typical_p: 'float32',
-  repeat_last_n: 'integer',
-  temperature: 'float32',
-  repeat_penalty: 'float32',
-  presence_penalty: 'float32',
-  frequency_penalty: 'float32',
-  stop: 'strings',
-  num_ctx: 'integer',
-  num_batch: 'integer',
-  num_gpu: 'integer',
-  main_gpu: 'integer',
-  use_mmap: 'boolean',
-  num_thread: 'integer',
-  draft_num_predict: 'integer',
-  mirostat: 'integer',
-  mirostat_tau: 'float32',
-  mirostat_eta: 'float32',
-  top_n_sigma: 'float32',
-  xtc_probability: 'float32',
-  xtc_threshold: 'float32',
-  dry_multiplier: 'float32',
-  dry_base: 'float32',
-  dry_allowed_length: 'integer',
-  dry_penalty_last_n: 'integer',
-  dry_sequence_breakers: 'strings',
-  dynatemp_range: 'float32',
-  dynatemp_exponent: 'float32',
-  logit_bias: 'bias',
-  grammar: 'string',
-  thinking_budget: 'integer',
-}
+/** Options that a request may have beside the parameters of a Modelfile. */
+const requestOnly = new Map<string, (value: Json) => Json>([
+  ['logit_bias', checkedBias],
+  ['grammar', checkedGrammar],
+])
 
 /** Removed upstream; old Modelfiles still carry them. */
 const retired = new Set(['penalize_newline', 'low_vram', 'f16_kv', 'logits_all', 'vocab_only', 'use_mlock', 'numa', 'tfs_z'])
@@ -117,10 +82,11 @@ export function resolveOptions(request: RawOptions, modelParameters: RawOptions 
   for (const source of [dialectDefaults, modelParameters, request]) {
     for (const [name, value] of Object.entries(source)) {
       if (value === null) continue
-      const kind = kinds[name]
-      if (kind === undefined) {
-        if (!retired.has(name)) unknown.push(name)
-      } else merged[name] = checked(name, kind, value)
+      const check = requestOnly.get(name)
+      if (retired.has(name)) continue
+      if (check !== undefined) merged[name] = check(value)
+      else if (isParameter(name)) merged[name] = checkParameter(name, value)
+      else unknown.push(name)
     }
   }
   const number = (name: string) => merged[name] as number
@@ -183,32 +149,15 @@ function biasPairs(bias: Record<string, number>): [number, number][] {
   return Object.entries(bias).map(([token, value]) => [Number(token), value])
 }
 
-function checked(name: string, kind: Kind, value: Json): Json {
-  const wrong = (type: string) => new AppError('invalid-request', `option ${JSON.stringify(name)} must be of ${type}`)
-  switch (kind) {
-    case 'integer':
-      if (typeof value !== 'number') throw wrong('type integer')
-      return Math.trunc(value)
-    case 'float32':
-      if (typeof value !== 'number') throw wrong('type float32')
-      return value
-    case 'boolean':
-      if (typeof value !== 'boolean') throw wrong('type boolean')
-      return value
-    case 'string':
-      if (typeof value !== 'string') throw wrong('type string')
-      return value
-    case 'strings':
-      if (!Array.isArray(value)) throw wrong('type array')
-      if (!value.every((item) => typeof item === 'string')) throw wrong('an array of strings')
-      return value
-    case 'bias':
-      if (!isJsonObject(value)) throw wrong('type object')
-      for (const [token, bias] of Object.entries(value)) {
-        if (!/^\d+$/.test(token) || typeof bias !== 'number') throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
-      }
-      return value
-    default:
-      return kind satisfies never
+function checkedGrammar(value: Json): Json {
+  if (typeof value !== 'string') throw new AppError('invalid-request', 'option "grammar" must be of type string')
+  return value
+}
+
+function checkedBias(value: Json): Json {
+  if (!isJsonObject(value)) throw new AppError('invalid-request', 'option "logit_bias" must be of type object')
+  for (const [token, bias] of Object.entries(value)) {
+    if (!/^\d+$/.test(token) || typeof bias !== 'number') throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
   }
+  return value
 }
