@@ -7,6 +7,8 @@ import { diskError, incomingName, incomingPrefix, makeFolder } from './disk.ts'
 import { bytesOf } from './file-bytes.ts'
 import { requireSpace } from './free-space.ts'
 
+/** A blob that is being downloaded has this behind its name. */
+export const partialEnd = '-partial'
 const digestPattern = /^sha256[:-]([0-9a-f]{64})$/
 
 /** `sha256:<hex>` of either spelling; null when it is not a digest. */
@@ -151,9 +153,13 @@ export class BlobStore {
 
   /** Removes a blob: from this very moment it is not there, though its bytes may take longer to go. */
   async remove(digest: string): Promise<void> {
+    await this.#moveAway(this.path(digest))
+  }
+
+  async #moveAway(file: string): Promise<void> {
     await using leaving = this.incoming()
     try {
-      renameSync(this.path(digest), leaving.file)
+      renameSync(file, leaving.file)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw diskError(error, this.folder)
     }
@@ -171,6 +177,26 @@ export class BlobStore {
       if (entry?.isFile()) blobs.push({ digest, file, sizeBytes: entry.size, modifiedAtMs: entry.mtimeMs })
     }
     return blobs
+  }
+
+  /** What downloads have begun, by the names that Ollama gives them; bytes on the disk, as such files have holes. */
+  async listPartial(): Promise<StoredBlob[]> {
+    const found: StoredBlob[] = []
+    for (const name of await this.#names()) {
+      const digest = name.endsWith(partialEnd) ? normalizeDigest(name.slice(0, -partialEnd.length)) : null
+      if (digest === null) continue
+      const file = path.join(this.folder, name)
+      const entry = await stat(file).catch(() => null)
+      if (entry?.isFile()) found.push({ digest, file, sizeBytes: Math.min(entry.size, entry.blocks * 512), modifiedAtMs: entry.mtimeMs })
+    }
+    return found
+  }
+
+  /** Removes what a download has begun, with the tables of its parts: from this very moment it is not there. */
+  async removePartial(digest: string): Promise<void> {
+    const partial = `${path.basename(this.path(digest))}${partialEnd}`
+    await this.#moveAway(path.join(this.folder, partial))
+    for (const name of await this.#names()) if (name.startsWith(`${partial}-`)) await rm(path.join(this.folder, name), { force: true })
   }
 
   /** Removes what writes that never ended have left, if it has not been touched since `beforeMs`. */

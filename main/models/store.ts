@@ -164,8 +164,8 @@ export class Store implements Origin {
   }
 
   /**
-   * Removes the blobs that no model needs, an hour old or older: a younger one may be part of a model that is being made. Gives what was removed, or with
-   * `dryRun` what would be.
+   * Removes the blobs that no model needs, and begun ones that no download in the list is going on with, an hour old or older: a younger one may be part of a
+   * model that is being made. Gives what was removed, or with `dryRun` what would be.
    *
    * Throws `forbidden` where another program made the folder, and `conflict` while a manifest cannot be read.
    */
@@ -175,10 +175,16 @@ export class Store implements Origin {
       const unneeded = await this.#unneeded(now)
       if (unneeded === null)
         throw new AppError('conflict', 'a manifest is damaged and may name any blob, so none is removed; delete the model named in the log first')
-      if (dryRun) return unneeded
+      const begun = (await this.blobs.listPartial()).filter(({ digest, modifiedAtMs }) => !this.#pins.has(digest) && modifiedAtMs <= now - hourMs)
+      if (dryRun) return [...unneeded, ...begun]
       await this.blobs.removeAbandoned(now - hourMs)
       const removed: StoredBlob[] = []
       for (const blob of unneeded) if (await this.#removeUnheld(blob.digest)) removed.push(blob)
+      for (const blob of begun) {
+        if (this.#pins.has(blob.digest)) continue
+        await this.blobs.removePartial(blob.digest)
+        removed.push(blob)
+      }
       return removed
     })
   }

@@ -1,4 +1,4 @@
-import { appendFile, chmod, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { createUpkeep } from '../../../main/models/upkeep.ts'
@@ -109,6 +109,23 @@ test('prune() removes what no model needs once it is old enough, and says first 
   expect(await upkeep.prune({ dryRun: false })).toMatchObject([{ digest }])
   expect(await test.store.blobs.has(digest)).toBe(false)
   expect((await results(test)).every(({ state }) => state === 'intact')).toBe(true)
+})
+
+test('prune() removes what a download has begun only where none in the list goes on with it', async () => {
+  await using test = await openLibrary()
+  const upkeep = createUpkeep(test.library, nowhere)
+  const [paused, left, young] = ['a', 'b', 'c'].map((letter) => `sha256:${letter.repeat(64)}`) as [string, string, string]
+  for (const digest of [paused, left, young]) {
+    const partial = `${test.store.blobs.path(digest)}-partial`
+    for (const file of [partial, `${partial}-0`, `${partial}-1`]) await writeFile(file, Buffer.alloc(4096))
+    if (digest !== young) await utimes(partial, longAgo, longAgo)
+  }
+  using _ = test.store.pin(paused)
+  expect(await upkeep.prune({ dryRun: true })).toMatchObject([{ digest: left, sizeBytes: 4096 }])
+  expect(await upkeep.prune({ dryRun: false })).toMatchObject([{ digest: left, sizeBytes: 4096 }])
+  const kept = [paused, young].flatMap((digest) => ['', '-0', '-1'].map((end) => `${digest.replace(':', '-')}-partial${end}`))
+  expect((await readdir(test.store.blobs.folder)).sort()).toEqual(kept.sort())
+  expect((await upkeep.diskUse()).partial).toEqual({ count: 2, sizeBytes: 8192 })
 })
 
 test('prune() leaves a folder of another program alone, and every blob while a manifest cannot be read', async () => {
