@@ -46,15 +46,22 @@ export function createImport({ library, references, refuseName }: ImportParts): 
       yield { type: 'done', imported: { name: before, origin: references.id, file } }
       return
     }
-    const free = async (wanted: ModelName) => {
+    // Before it is looked for: another import may give the name and be done while this one looks.
+    const reserve = async (wanted: ModelName): Promise<boolean> => {
       refuseName(wanted)
-      const other = await library.find(wanted)
-      const isFree = other === null || (other.origin === references.id && displayName(other.name) === known?.name)
-      return isFree && !reserved.has(nameKey(wanted))
+      const key = nameKey(wanted)
+      if (reserved.has(key)) return false
+      reserved.add(key)
+      let isFree = false
+      try {
+        const other = await library.find(wanted)
+        isFree = other === null || (other.origin === references.id && displayName(other.name) === known?.name)
+      } finally {
+        if (!isFree) reserved.delete(key)
+      }
+      return isFree
     }
-    const chosen = await chooseName(entry.name, name, free)
-    // Nothing was awaited since it was found free.
-    reserved.add(nameKey(chosen))
+    const chosen = await chooseName(entry.name, name, reserve)
     try {
       if (!copy) {
         references.add(entry, chosen)
@@ -83,13 +90,13 @@ export async function imported(events: AsyncIterable<ImportEvent>): Promise<Impo
 }
 
 /** The name that was asked for, or the file's own with a number where that is another's. */
-async function chooseName(own: ModelName, asked: ModelName | null, free: (name: ModelName) => Promise<boolean>): Promise<ModelName> {
+async function chooseName(own: ModelName, asked: ModelName | null, reserve: (name: ModelName) => Promise<boolean>): Promise<ModelName> {
   if (asked !== null) {
-    if (await free(asked)) return asked
+    if (await reserve(asked)) return asked
     throw new AppError('conflict', `there is a model '${displayName(asked)}' already; delete it first, or choose another name`)
   }
   for (let number = 1; ; number++) {
     const name = number === 1 ? own : { ...own, model: `${own.model.slice(0, 72)}-${number}` }
-    if (await free(name)) return name
+    if (await reserve(name)) return name
   }
 }
