@@ -62,6 +62,16 @@ test('a copy whose caller leaves stays nowhere, and its name is free', async () 
   expect((await post(server.url, '/api/import', { path: file, name: 'left' })).status).toBe(200)
 })
 
+test('a model that is created from a file elsewhere says how far its bytes are', async () => {
+  const file = await longFile('base.gguf')
+  await post(server.url, '/api/import', { path: file, name: 'base' })
+  const lines = await postLines(server.url, '/api/create', { model: 'child', from: 'base', system: 'Be brief.' })
+  expect(lines.at(-1)).toEqual({ status: 'success' })
+  const steps = lines.filter(({ status }) => /^copying /.test(status as string))
+  expect(steps.some(({ completed = 0 }) => Number(completed) < longBytes)).toBe(true)
+  expect(steps.at(-1)).toMatchObject({ total: longBytes, completed: longBytes })
+})
+
 test('two imports at once have two names, and of two that want one name the second is told', async () => {
   const one = await place(criaFile, path.join(folder.path, 'a', 'twins', 'twin.gguf'))
   const two = await place(minilmFile, path.join(folder.path, 'b', 'twins', 'twin.gguf'))

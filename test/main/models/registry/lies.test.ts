@@ -75,6 +75,20 @@ test('one who says that a blob is smaller does not take it from one who tells th
   expect((await puller.library.resolve(name(`${host}/library/honest`)))?.sizeBytes).toBe(cria.length + config.length)
 })
 
+test('prune takes nothing from a pull under way: neither what has come nor what is coming', async () => {
+  await using puller = await openPuller()
+  const release = Promise.withResolvers<void>()
+  held = release.promise
+  const pulled = puller.pull(offers('slow', [layer(mediaTypes.model, cria)]))
+  await expect.poll(() => puller.store.blobs.has(digestOf(config))).toBe(true)
+  await expect.poll(async () => (await puller.store.blobs.listPartial()).map(({ digest }) => digest)).toEqual([digestOf(cria)])
+  // As if all of it were long ago.
+  expect(await puller.store.prune({ now: Date.now() + 2 * 3_600_000 })).toEqual([])
+  release.resolve()
+  expect((await pulled).at(-1)).toEqual({ status: 'success' })
+  expect(await puller.library.resolve(name(`${host}/library/slow`))).not.toBeNull()
+})
+
 test('layers with the same digest are fetched once, and listed as often as they stand there', async () => {
   await using puller = await openPuller()
   const weights = layer(mediaTypes.model, cria)
