@@ -19,7 +19,8 @@ import type { Log } from './lib/log.ts'
 import { Outgoing } from './lib/outgoing.ts'
 import type { InspectTemplates } from './models/capabilities.ts'
 import type { CreateRequest } from './models/create.ts'
-import type { Imported, ImportRequest } from './models/import.ts'
+import type { ImportFile } from './models/import.ts'
+import { KeptFacts } from './models/kept-facts.ts'
 import { type HiddenModels, Library } from './models/library.ts'
 import { displayName, type ModelName, parseReference } from './models/name.ts'
 import { Adopted } from './models/origins/adopted.ts'
@@ -63,7 +64,7 @@ export interface Services {
   rerank: Rerank
   doctor: Doctor
   /** Makes a model of a file on this machine. */
-  importFile: (request: ImportRequest, signal: AbortSignal) => Promise<Imported>
+  importFile: ImportFile
   /** The places of other programs. */
   origins: Adopted
   downloads: Downloads
@@ -116,7 +117,8 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
   const inspect: InspectTemplates = (go, jinja) => inspectTemplates(go, jinja, config.goTemplate)
   const bundled = new Bundled(host.bundledModelsFolder, log)
   // Two drives that do not answer leave half of the pool's threads to the rest of the program.
-  const looking = { inspectTemplates: inspect, turns: new Turns(2), log }
+  const kept = stack.use(new KeptFacts({ file: path.join(config.dataFolder, 'model-facts.json'), version: host.version }))
+  const looking = { inspectTemplates: inspect, turns: new Turns(2), kept, log }
   const adopted = new Adopted({
     known: config.originFolders,
     choice: { read: () => settings.value, update: (change) => settings.update(change) },
@@ -132,6 +134,7 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
     origins: () => [bundled, references, ...adopted.origins()],
     hidden: hiddenModels(settings),
     inspectTemplates: inspect,
+    kept,
     log,
   })
 
@@ -193,6 +196,10 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
       lazily(async () => (await registries()).find),
     )
   })
+  const importFile = once(async () => {
+    const { createImport } = await import('./models/import.ts')
+    return createImport({ library, references, refuseName })
+  })
   const create = once(async () => {
     const [{ createModel }, { quantizationTypes, quantize }] = await Promise.all([import('./models/create.ts'), import('./runtime/quantizer.ts')])
     return (request: CreateRequest, signal: AbortSignal) =>
@@ -224,10 +231,7 @@ export async function startServer(config: Readonly<Config>, host: Host): Promise
     },
     rerank: lazily(async () => (await generation()).rerank),
     doctor: lazyStream(doctor),
-    async importFile(request, signal) {
-      const { importFile } = await import('./models/import.ts')
-      return await importFile({ library, references, refuseName }, request, signal)
-    },
+    importFile: lazyStream(importFile),
     origins: adopted,
     downloads,
     upkeep: {

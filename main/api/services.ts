@@ -8,7 +8,7 @@ import type { Keys } from '../keys.ts'
 import type { Log } from '../lib/log.ts'
 import type { BlobStore } from '../models/blobs.ts'
 import type { CreateRequest } from '../models/create.ts'
-import type { Imported, ImportRequest } from '../models/import.ts'
+import type { ImportFile } from '../models/import.ts'
 import type { Library } from '../models/library.ts'
 import type { Model } from '../models/model.ts'
 import type { Adopted } from '../models/origins/adopted.ts'
@@ -16,6 +16,7 @@ import type { Progress } from '../models/progress.ts'
 import type { Downloads } from '../models/registry/downloads.ts'
 import type { Push } from '../models/registry/push.ts'
 import type { ModelDescription } from '../models/show.ts'
+import type { Store } from '../models/store.ts'
 import type { Upkeep } from '../models/upkeep.ts'
 import type { RequestRecord } from '../requests/request-log.ts'
 import type { Hardware } from '../runtime/hardware.ts'
@@ -31,12 +32,12 @@ export interface ApiServices {
   tokens: Tokens
   rerank: Rerank
   doctor: Doctor
-  library: Pick<Library, 'list' | 'resolve' | 'copy' | 'delete' | 'hide' | 'restore'> & { store: { blobs: Pick<BlobStore, 'has' | 'write'> } }
+  library: Pick<Library, 'list' | 'resolve' | 'copy' | 'delete' | 'hide' | 'restore'> & { store: Pick<Store, 'offers'> & { blobs: Pick<BlobStore, 'write'> } }
   create: (request: CreateRequest, signal: AbortSignal) => AsyncIterable<Progress>
   push: Push
   downloads: Pick<Downloads, 'list' | 'pull' | 'start' | 'pause' | 'resume' | 'cancel'>
   /** Makes a model of a file on this machine. */
-  importFile: (request: ImportRequest, signal: AbortSignal) => Promise<Imported>
+  importFile: ImportFile
   origins: Pick<Adopted, 'status' | 'change'>
   upkeep: Upkeep
   assessFit: AssessFit

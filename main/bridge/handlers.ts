@@ -2,7 +2,7 @@ import type { Chats } from '../chats/chats.ts'
 import type { Doctor } from '../doctor/doctor.ts'
 import { AppError } from '../errors.ts'
 import type { AssessFit } from '../fit/fit.ts'
-import type { Imported, ImportRequest } from '../models/import.ts'
+import { type ImportFile, imported } from '../models/import.ts'
 import type { Library } from '../models/library.ts'
 import type { ModelSummary } from '../models/model.ts'
 import { displayName, type ModelName, parseName } from '../models/name.ts'
@@ -18,7 +18,7 @@ export interface WindowServer extends AsyncDisposable {
   readonly url: string
   readonly services: {
     library: Pick<Library, 'list' | 'hide' | 'restore'>
-    importFile: (request: ImportRequest, signal: AbortSignal) => Promise<Imported>
+    importFile: ImportFile
     origins: Pick<Adopted, 'status' | 'change'>
     doctor: Doctor
     assessFit: AssessFit
@@ -40,8 +40,9 @@ export function createHandlers<S extends WindowServer>({ server, chats }: { serv
       return [...here.map(modelEntry), ...elsewhere.map(elsewhereEntry)]
     },
     'models.import': async ({ path, name, copy }, signal) => {
-      const imported = await (await server.running()).services.importFile({ path, name: name === undefined ? null : nameOf(name), copy }, signal)
-      return { name: displayName(imported.name) }
+      const { importFile } = (await server.running()).services
+      const made = await imported(importFile({ path, name: name === undefined ? null : nameOf(name), copy }, signal))
+      return { name: displayName(made.name) }
     },
     'models.hide': async ({ model }) => {
       if (!(await (await server.running()).services.library.hide(nameOf(model)))) throw new AppError('model-not-found', `model '${model}' not found`)

@@ -89,6 +89,8 @@ export interface ProgressLine {
   digest?: string
   total?: number
   completed?: number
+  /** Of what an import has made, in its last line. */
+  name?: string
 }
 
 /** What `run` and its prompt send with every request. */

@@ -7,7 +7,8 @@ export const pruneCommand: Command = {
   about: 'Remove files that no model needs',
   flags: [{ name: 'dry-run', type: 'boolean', about: 'Only say what would be removed' }],
   words: [0, 0],
-  details: 'Files younger than an hour stay, as they may be part of a model that is being made. A models folder of another program is left alone.',
+  details:
+    'Files younger than an hour stay, as they may be part of a model that is being made, and so do downloads that were stopped but not cancelled. A models folder of another program is left alone.',
   async run({ client, terminal }, { flags }) {
     const dryRun = flags.isOn('dry-run')
     const { removed, size } = await client.call<{ removed: { digest: string; size: number }[]; size: number }>('POST', '/api/prune', { dry_run: dryRun })

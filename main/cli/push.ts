@@ -7,5 +7,7 @@ export const pushCommand: Command = {
   about: 'Upload a model to a registry',
   flags: [insecureFlag],
   words: [1, 1],
-  run: (context, { words: [model], flags }) => followProgress(context, '/api/push', { model, insecure: flags.isOn('insecure') }),
+  async run(context, { words: [model], flags }) {
+    await followProgress(context, '/api/push', { model, insecure: flags.isOn('insecure') })
+  },
 }

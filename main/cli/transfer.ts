@@ -5,21 +5,23 @@ import type { ProgressLine } from './protocol.ts'
 
 export const insecureFlag: Flag = { name: 'insecure', type: 'boolean', about: 'Allow a registry without TLS' }
 
-/** Follows a stream of progress lines, with a bar for each blob, until the server says `success`. The signal closes the connection, which stops the server's work. */
+/** Follows a stream of progress lines, with a bar for each blob, until the server says `success`; gives that line. The signal closes the connection, which stops the server's work. */
 export async function followProgress(
   { client, terminal }: Pick<Context, 'client' | 'terminal'>,
   path: string,
   body: object,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<ProgressLine> {
   using progress = new Progress(terminal.errors)
-  let latest = ''
-  for await (const { status, digest, total, completed = 0 } of client.stream<ProgressLine>(path, { ...body, stream: true }, signal)) {
-    latest = status
+  let latest: ProgressLine | null = null
+  for await (const line of client.stream<ProgressLine>(path, { ...body, stream: true }, signal)) {
+    const { status, digest, total, completed = 0 } = line
+    latest = line
     if (digest !== undefined && total !== undefined) progress.bar(digest, status, completed, total)
     else progress.status(status)
   }
-  if (latest !== 'success') throw new Error('the server stopped before it was done')
+  if (latest?.status !== 'success') throw new Error('the server stopped before it was done')
   progress.stop({ keep: true })
   if (terminal.errors.isTTY) terminal.errors.write('success\n')
+  return latest
 }

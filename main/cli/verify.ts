@@ -3,7 +3,7 @@ import { Progress } from './progress.ts'
 
 type Line =
   | { status: 'verifying'; digest: string; completed: number; total: number }
-  | { status: 'intact' | 'damaged' | 'missing'; digest: string; file: string; models: string[]; removed?: boolean }
+  | { status: 'intact' | 'damaged' | 'missing' | 'unreadable'; digest: string; file: string; models: string[]; removed?: boolean }
 
 export const verifyCommand: Command = {
   name: 'verify',

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import { isJsonObject, type Json } from '../lib/json.ts'
-import { checkParameter, type ParameterType, parameterTypes } from '../models/parameters.ts'
+import { checkParameter, isParameter } from '../models/parameters.ts'
 import type { SamplingOptions } from '../runtime/options.ts'
 import type { RawOptions } from './events.ts'
 
@@ -30,10 +30,11 @@ export interface ResolvedOptions {
   unknown: string[]
 }
 
-type Kind = ParameterType | 'string' | 'bias'
-
-/** What a request alone may say, beside what a model's parameters may. */
-const requestOnly: Record<string, Kind> = { logit_bias: 'bias', grammar: 'string' }
+/** Options that a request may have beside the parameters of a Modelfile. */
+const requestOnly = new Map<string, (value: Json) => Json>([
+  ['logit_bias', checkedBias],
+  ['grammar', checkedGrammar],
+])
 
 /** Removed upstream; old Modelfiles still carry them. */
 const retired = new Set(['penalize_newline', 'low_vram', 'f16_kv', 'logits_all', 'vocab_only', 'use_mlock', 'numa', 'tfs_z'])
@@ -81,10 +82,11 @@ export function resolveOptions(request: RawOptions, modelParameters: RawOptions 
   for (const source of [dialectDefaults, modelParameters, request]) {
     for (const [name, value] of Object.entries(source)) {
       if (value === null) continue
+      const check = requestOnly.get(name)
       if (retired.has(name)) continue
-      const kind = kindOf(name)
-      if (kind === undefined) unknown.push(name)
-      else merged[name] = checked(name, kind, value)
+      if (check !== undefined) merged[name] = check(value)
+      else if (isParameter(name)) merged[name] = checkParameter(name, value)
+      else unknown.push(name)
     }
   }
   const number = (name: string) => merged[name] as number
@@ -147,28 +149,15 @@ function biasPairs(bias: Record<string, number>): [number, number][] {
   return Object.entries(bias).map(([token, value]) => [Number(token), value])
 }
 
-function kindOf(name: string): Kind | undefined {
-  const kinds = Object.hasOwn(requestOnly, name) ? requestOnly : parameterTypes
-  return Object.hasOwn(kinds, name) ? kinds[name] : undefined
+function checkedGrammar(value: Json): Json {
+  if (typeof value !== 'string') throw new AppError('invalid-request', 'option "grammar" must be of type string')
+  return value
 }
 
-function checked(name: string, kind: Kind, value: Json): Json {
-  const wrong = (type: string) => new AppError('invalid-request', `option ${JSON.stringify(name)} must be of ${type}`)
-  switch (kind) {
-    case 'string':
-      if (typeof value !== 'string') throw wrong('type string')
-      return value
-    case 'bias':
-      if (!isJsonObject(value)) throw wrong('type object')
-      for (const [token, bias] of Object.entries(value)) {
-        if (!/^\d+$/.test(token) || typeof bias !== 'number') throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
-      }
-      return value
-    case 'strings':
-      // A model's parameters may say one text for a list of one; a request may not, as the peer has it.
-      if (!Array.isArray(value)) throw wrong('type array')
-      return checkParameter(name, kind, value)
-    default:
-      return checkParameter(name, kind, value)
+function checkedBias(value: Json): Json {
+  if (!isJsonObject(value)) throw new AppError('invalid-request', 'option "logit_bias" must be of type object')
+  for (const [token, bias] of Object.entries(value)) {
+    if (!/^\d+$/.test(token) || typeof bias !== 'number') throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
   }
+  return value
 }

@@ -36,9 +36,14 @@ export class Log {
   #write(level: LogLevel, message: string, fields: JsonObject = {}): void {
     if (rank[level] < rank[this.#level]) return
     const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${quoted(value)}`)
-    const line = `${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${message}${pairs.join('')}`
+    const line = `${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${oneLine(message)}${pairs.join('')}`
     for (const sink of this.#sinks) sink(line, level)
   }
+}
+
+/** A message may name a file, and files may be called anything. */
+function oneLine(message: string): string {
+  return message.replaceAll(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Control characters and line breaks from outside cannot forge a second record. */

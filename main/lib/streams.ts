@@ -110,3 +110,11 @@ export async function* merged<T>(starts: readonly (() => AsyncIterable<T>)[], at
     await Promise.allSettled(running.values().map((iterator) => iterator.return?.()))
   }
 }
+
+/** What a generator returns, its steps left unseen. */
+export async function resultOf<T>(steps: AsyncGenerator<unknown, T>): Promise<T> {
+  for (;;) {
+    const step = await steps.next()
+    if (step.done) return step.value
+  }
+}

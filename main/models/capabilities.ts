@@ -1,15 +1,12 @@
 import type { GgufHeader } from './gguf-header.ts'
 import type { ModelConfig } from './manifest.ts'
-import type { Capability } from './model.ts'
+import { allCapabilities, type Capability } from './model.ts'
 
 /** What the texts of a model's templates say: which one is used, and what it can do. Passed in, as it is the prompt engine's knowledge. */
 export type InspectTemplates = (
   go: string | null,
   jinja: string | null,
 ) => { selected: 'go' | 'jinja' | 'none'; tools: boolean; thinking: boolean; insert: boolean }
-
-/** In the order in which they are listed. */
-const known: readonly Capability[] = ['tools', 'thinking', 'completion', 'embedding', 'vision', 'audio', 'insert']
 
 const senses = ['vision', 'audio'] as const
 
@@ -23,7 +20,7 @@ interface Described {
 
 /** What a model can do: from its config, its header, its projectors and its templates (native protocol reference, §5.4). */
 export function capabilitiesOf({ config, header, projectors, template }: Described, inspect: InspectTemplates): Capability[] {
-  const found = new Set<Capability>(config.capabilities?.filter((name) => (known as readonly string[]).includes(name)) as Capability[] | undefined)
+  const found = new Set<Capability>(config.capabilities?.filter((name) => (allCapabilities as readonly string[]).includes(name)) as Capability[] | undefined)
   const has = (key: string) => header.metadata.has(`${header.architecture}.${key}`)
 
   if (has('pooling_type')) {
@@ -48,7 +45,7 @@ export function projectedCapabilities(projector: GgufHeader): Capability[] {
 /** All of them once, in the order in which they are listed. */
 export function joinCapabilities(...lists: Capability[][]): Capability[] {
   const found = new Set(lists.flat())
-  return known.filter((capability) => found.has(capability))
+  return allCapabilities.filter((capability) => found.has(capability))
 }
 
 /** Files from before `has_vision_encoder` existed are all for vision. */

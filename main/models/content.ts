@@ -1,10 +1,10 @@
-import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { AppError } from '../errors.ts'
 import type { JsonObject } from '../lib/json.ts'
 import { mediaTypes } from './manifest.ts'
 import { displayName } from './name.ts'
 import type { Entry, Layer } from './origin.ts'
+import { readBlob } from './small-file.ts'
 
 /** The layers of a model that are text: what a Modelfile says beside the weights. */
 export interface ModelTexts {
@@ -53,10 +53,9 @@ function withStopList(parameters: JsonObject | null): JsonObject {
   return typeof parameters.stop === 'string' ? { ...parameters, stop: [parameters.stop] } : parameters
 }
 
-async function readText(entry: Entry, { file, mediaType }: Layer): Promise<string> {
+async function readText(entry: Entry, { file, mediaType, digest }: Layer): Promise<string> {
   try {
-    if ((await stat(file)).size > maxTextBytes) throw new Error(`larger than ${maxTextBytes} bytes`)
-    return await readFile(file, 'utf8')
+    return (await readBlob(file, digest, maxTextBytes)).toString('utf8')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new AppError('invalid-model', `the model ${displayName(entry.name)} is damaged: its ${mediaType} layer ${file}: ${reason}; get it again`, {

@@ -55,7 +55,9 @@ async function joined(library: Library, uploaded: UploadedFile[]): Promise<Impor
   const { splitCount } = first.header
   const missing = Array.from({ length: splitCount }, (_, at) => at).filter((at) => !parts.some(({ header }) => header.splitIndex === at))
   if (missing.length > 0 || parts.length !== splitCount || parts.some(({ header }) => header.splitCount !== splitCount)) {
-    const lacking = missing.length > 0 ? `part ${missing.map((at) => at + 1).join(', ')} is missing` : 'the others are of another model'
+    const some = missing.slice(0, 5).map((at) => at + 1)
+    const more = missing.length > some.length ? ` and ${missing.length - some.length} more are missing` : ' is missing'
+    const lacking = missing.length > 0 ? `part ${some.join(', ')}${more}` : 'the others are of another model, or the same again'
     throw new AppError('invalid-request', `${JSON.stringify(first.name)} is one of ${splitCount} parts of a model: ${lacking}`)
   }
   const files = parts.map(({ file }) => file)

@@ -1,10 +1,9 @@
-import { link, mkdir, rm } from 'node:fs/promises'
+import { link, mkdir, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
-import { digestOfFile } from './blobs.ts'
+import { type BlobStore, digestOfFile } from './blobs.ts'
 import type { ImportedFile } from './create-files.ts'
 import { quantizationOf } from './details.ts'
-import { incomingName } from './disk.ts'
 import { partName } from './gguf-parts.ts'
 import type { Library } from './library.ts'
 import { mediaTypes } from './manifest.ts'
@@ -43,35 +42,35 @@ export async function* quantized(
     throw new AppError('invalid-model', 'quantization is only supported for F16, BF16 and F32 models')
   }
   if (current === type) return weights
-  const target = path.join(library.store.blobs.folder, incomingName())
-  try {
-    const status = `quantizing ${current} model to ${type}`
-    // It stands for no blob: clients show a progress bar a digest.
-    const noDigest = '0000000000000000000'
-    const total = weights.header.sizeBytes
-    yield { status, digest: noDigest, total, completed: 0 }
-    await using source = await oneName(weights.files, library.store.blobs.folder)
-    for await (const done of quantize(source.file, target, type, signal)) yield { status, digest: noDigest, total, completed: Math.min(done, total) }
-    yield { status, digest: noDigest, total, completed: total }
-    yield { status: 'verifying conversion' }
-    const digest = await digestOfFile(target, signal)
-    pins.use(library.store.pin(digest))
-    const { sizeBytes } = await library.store.blobs.adopt(digest, target, signal)
-    const file = library.store.blobs.path(digest)
-    return { layers: [{ mediaType: mediaTypes.model, digest, size: sizeBytes }], header: await library.header(file), files: [file] }
-  } finally {
-    await rm(target, { force: true })
+  const { store } = library
+  await using target = store.blobs.incoming()
+  const status = `quantizing ${current} model to ${type}`
+  // It stands for no blob: clients show a progress bar a digest.
+  const noDigest = '0000000000000000000'
+  const total = weights.header.sizeBytes
+  yield { status, digest: noDigest, total, completed: 0 }
+  {
+    await using source = await oneName(weights.files, store.blobs)
+    for await (const done of quantize(source.file, target.file, type, signal)) yield { status, digest: noDigest, total, completed: Math.min(done, total) }
   }
+  yield { status, digest: noDigest, total, completed: total }
+  yield { status: 'verifying conversion' }
+  const digest = await digestOfFile(target.file, signal)
+  const { sizeBytes } = await store.blobs.adopt(digest, target.file, { signal, before: (known) => pins.use(store.pin(known)) })
+  const file = store.blobs.path(digest)
+  return { layers: [{ mediaType: mediaTypes.model, digest, size: sizeBytes }], header: await library.header(file), files: [file] }
 }
 
 /** A file by which llama.cpp finds all parts: it goes by their names, which blobs do not have. */
-async function oneName(files: readonly string[], folder: string): Promise<{ file: string } & AsyncDisposable> {
+async function oneName(files: readonly string[], blobs: BlobStore): Promise<{ file: string } & AsyncDisposable> {
   const [first = ''] = files
   if (files.length === 1) return { file: first, [Symbol.asyncDispose]: async () => {} }
-  const names = path.join(folder, incomingName())
-  await mkdir(names)
-  const named = files.map((file, at) => ({ file, link: path.join(names, partName('model', at, files.length)) }))
-  // A symbolic link needs a right on Windows that a hard link does not.
-  for (const { file, link: name } of named) await link(file, name)
-  return { file: named[0]?.link ?? '', [Symbol.asyncDispose]: () => rm(names, { recursive: true, force: true }) }
+  await using stack = new AsyncDisposableStack()
+  const names = stack.use(blobs.incoming())
+  await mkdir(names.file)
+  const named = files.map((file, at) => ({ file, name: path.join(names.file, partName('model', at, files.length)) }))
+  // A symbolic link needs a right on Windows that a hard link does not; other disks have no hard links.
+  for (const { file, name } of named) await link(file, name).catch(() => symlink(file, name))
+  const owned = stack.move()
+  return { file: named[0]?.name ?? '', [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

@@ -57,7 +57,7 @@ export async function* createModel(parts: CreateParts, request: CreateRequest, s
   using pins = new DisposableStack()
 
   const base = request.from ? yield* findBase(parts, request.from, signal) : null
-  const recipe = base === null ? new Recipe() : await Recipe.from(library, base, pins, signal)
+  const recipe = base === null ? new Recipe() : yield* Recipe.from(library, base, pins, signal)
   if (isFilled(request.files)) {
     yield { status: 'parsing GGUF' }
     for (const file of await importFiles(library, request.files, pins)) recipe.addFile(file)
@@ -162,10 +162,10 @@ class Recipe {
   #adapter: ImportedFile | null = null
 
   /** All layers of another model, which stay unless something takes their place. */
-  static async from(library: Library, base: Entry, pins: DisposableStack, signal: AbortSignal): Promise<Recipe> {
+  static async *from(library: Library, base: Entry, pins: DisposableStack, signal: AbortSignal): AsyncGenerator<Progress, Recipe> {
     const recipe = new Recipe()
     const { header } = await library.open(base)
-    const { layers } = await library.bringIn(base, pins, signal)
+    const { layers } = yield* library.bringIn(base, pins, signal)
     for (const { mediaType, digest, sizeBytes } of layers) {
       const layer: ManifestLayer = { mediaType, digest, size: sizeBytes, from: displayName(base.name) }
       recipe.steps.push({ layer, how: 'using existing layer' })

@@ -1,16 +1,41 @@
+import { z } from 'zod'
 import { capabilitiesOf, type InspectTemplates } from './capabilities.ts'
 import { readTexts } from './content.ts'
 import { detailsOf } from './details.ts'
 import type { GgufHeader } from './gguf-header.ts'
 import type { HeaderCache } from './headers.ts'
+import type { KeptFacts } from './kept-facts.ts'
 import { mediaTypes } from './manifest.ts'
-import type { Capability, ModelDetails } from './model.ts'
+import { allCapabilities, type Capability, type ModelDetails } from './model.ts'
 import type { Entry, Layer } from './origin.ts'
 
 /** What lists say of a model beside its name. */
 export interface Described {
   details: ModelDetails
   capabilities: Capability[]
+}
+
+const KeptDescription: z.ZodType<Described> = z.object({
+  details: z.object({
+    parentModel: z.string(),
+    format: z.string(),
+    family: z.string(),
+    families: z.array(z.string()),
+    parameterSize: z.string(),
+    quantizationLevel: z.string(),
+    contextLength: z.number().nullable(),
+    embeddingLength: z.number().nullable(),
+  }),
+  capabilities: z.array(z.enum(allCapabilities)),
+})
+
+/** What is known by this key, which says all on which it depends; else what `look` finds. */
+export async function describeOnce(key: string, kept: KeptFacts | null, look: () => Promise<Described>): Promise<Described> {
+  const known = kept?.get(key, KeptDescription) ?? null
+  if (known !== null) return known
+  const read = await look()
+  kept?.set(key, { details: { ...read.details }, capabilities: read.capabilities })
+  return read
 }
 
 export function layersOf(entry: Entry, mediaType: string): Layer[] {

@@ -1,12 +1,11 @@
-import { readdir, stat, statfs } from 'node:fs/promises'
-import path from 'node:path'
+import { statfs } from 'node:fs/promises'
 import { displayName } from './name.ts'
 import type { Store } from './store.ts'
 import type { DiskUse } from './upkeep-facts.ts'
 
 /** Counts the bytes of our store: what is there, what is shared, what nobody needs. */
 export async function diskUse(store: Store): Promise<DiskUse> {
-  const [entries, blobs, partial] = await Promise.all([store.list(), store.blobs.list(), partialFiles(store.blobs.folder)])
+  const [entries, blobs, partial] = await Promise.all([store.list(), store.blobs.list(), store.blobs.listPartial()])
   const models = entries.map(({ name, layers, configBlob }) => ({
     name: displayName(name),
     blobs: new Map([...layers, { ...configBlob, sizeBytes: configBlob.bytes.length }].map(({ digest, sizeBytes }) => [digest, sizeBytes])),
@@ -32,11 +31,4 @@ export async function diskUse(store: Store): Promise<DiskUse> {
 
 function sum(files: readonly { sizeBytes: number }[]): number {
   return files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
-}
-
-/** What downloads have written so far, by the names that Ollama gives them; bytes on the disk, as such files have holes. */
-async function partialFiles(folder: string): Promise<{ sizeBytes: number }[]> {
-  const names = await readdir(folder).catch(() => [])
-  const found = await Promise.all(names.filter((name) => name.endsWith('-partial')).map((name) => stat(path.join(folder, name)).catch(() => null)))
-  return found.filter((stats) => stats !== null).map(({ size, blocks }) => ({ sizeBytes: Math.min(size, blocks * 512) }))
 }

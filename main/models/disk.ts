@@ -18,6 +18,17 @@ export function diskError(error: unknown, folder: string): unknown {
     case 'ENOSPC':
     case 'EDQUOT':
       return new AppError('disk-full', `no space left in ${folder}; free some, or set OLLAMA_MODELS to a folder on another disk`, { cause: error })
+    case 'EFBIG':
+      return new AppError('disk-full', `the disk of ${folder} takes no file that large (FAT32 none over 4 GB); set OLLAMA_MODELS to a folder on another disk`, {
+        cause: error,
+      })
+    case 'EIO':
+      return new AppError('unavailable', `the disk of ${folder} fails (EIO): save what is on it, and set OLLAMA_MODELS to a folder on another disk`, {
+        cause: error,
+      })
+    case 'ENOENT':
+      if (existsSync(folder)) return error
+      return new AppError('unavailable', `the models folder ${folder} is gone; connect its drive, or set OLLAMA_MODELS to another folder`, { cause: error })
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

@@ -56,6 +56,12 @@ function checkTensors({ tensors, alignment, dataOffset, sizeBytes, splitCount }:
       throw invalid(`the tensor ${JSON.stringify(tensor.name)} ends beyond the end of the file; the file is incomplete or damaged`)
     }
   }
+  const placed = tensors.toSorted((a, b) => a.offset - b.offset)
+  for (const [i, { name, offset }] of placed.entries()) {
+    const before = placed[i - 1]
+    if (before === undefined || before.offset + before.sizeBytes <= offset) continue
+    throw invalid(`the tensors ${JSON.stringify(before.name)} and ${JSON.stringify(name)} overlap`)
+  }
 }
 
 function isWhole(value: GgufValue | undefined): value is number {

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
@@ -40,6 +41,12 @@ const maxDimensions = 4
 const maxTexts = 4 * 1024 * 1024
 /** Numbers per layer are kept, vocabularies are not. */
 const smallArray = 1024
+/** Elements of all arrays of a file that are kept, where they are asked for: the largest vocabulary with its scores, types and merges, many times over. */
+const maxElements = 8 * 1024 * 1024
+/** Of everything before the weights; the largest headers have 50 MB. */
+const maxHeaderBytes = 256 * 1024 * 1024
+/** Files of one model: llama.cpp counts them in 16 bits. */
+const maxParts = 65_535
 
 /**
  * Reads and checks the header of a GGUF file (v2 or v3, little endian) without native code and without believing any length in it.
@@ -60,9 +67,14 @@ export async function readGguf(file: string, { arrays }: ReadOptions = { arrays:
 
 async function openRegularFile(file: string): Promise<FileHandle> {
   try {
-    // Before opening: opening a pipe would wait for its writer.
-    if (!(await stat(file)).isFile()) throw new AppError('invalid-model', `${file} is not a file`)
-    return await open(file)
+    // Before opening: opening a device may do something.
+    const notFile = new AppError('invalid-model', `${file} is not a file`)
+    if (!(await stat(file)).isFile()) throw notFile
+    // It may have become another meanwhile: opening a pipe would wait for its writer.
+    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    if ((await handle.stat()).isFile()) return handle
+    await handle.close()
+    throw notFile
   } catch (error) {
     if (error instanceof AppError) throw error
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
@@ -79,9 +91,12 @@ async function readHeader(reader: GgufReader, arrays: ReadOptions['arrays']): Pr
   }))
 
   const metadata = new Map<string, GgufValue>()
+  let elementsLeft = maxElements
   for (let i = 0; i < entryCount; i++) {
-    const [key, value] = await reader.atomically(() => readEntry(reader, arrays))
+    const [key, value] = await reader.atomically(() => readEntry(reader, arrays, elementsLeft))
     if (typeof value === 'object' && value.type === 'string' && value.values === null) await reader.skipStrings(value.length, key)
+    if (typeof value === 'object' && value.values !== null) elementsLeft -= value.length
+    if (reader.position > maxHeaderBytes) throw invalid(`its header is larger than ${maxHeaderBytes} bytes`)
     if (metadata.has(key)) throw invalid(`the key ${JSON.stringify(key)} stands twice in its header`)
     metadata.set(key, value)
   }
@@ -124,21 +139,22 @@ function disguise(text: string): string {
   return ''
 }
 
-function readEntry(reader: GgufReader, arrays: ReadOptions['arrays']): [string, GgufValue] {
+function readEntry(reader: GgufReader, arrays: ReadOptions['arrays'], elementsLeft: number): [string, GgufValue] {
   const key = reader.string('a key')
   const type = reader.uint32()
-  if (type === arrayType) return [key, readArray(reader, key, arrays)]
+  if (type === arrayType) return [key, readArray(reader, key, arrays, elementsLeft)]
   const scalar = scalarTypes.get(type)
   if (scalar === undefined) throw invalid(`the value of ${JSON.stringify(key)} has the unknown type ${type}`)
   return [key, scalar.read(reader, key)]
 }
 
-function readArray(reader: GgufReader, key: string, arrays: ReadOptions['arrays']): GgufArray {
+function readArray(reader: GgufReader, key: string, arrays: ReadOptions['arrays'], elementsLeft: number): GgufArray {
   const type = reader.uint32()
   const scalar = scalarTypes.get(type)
   if (scalar === undefined) throw invalid(`the array ${JSON.stringify(key)} holds the unknown type ${type}`)
   const length = reader.count(`the array ${JSON.stringify(key)}`, scalar.bytes, scalar.name === 'string' ? maxTexts : undefined)
-  if (arrays === 'all' || (length <= smallArray && scalar.name !== 'string')) {
+  const isWanted = arrays === 'all' || (length <= smallArray && scalar.name !== 'string')
+  if (isWanted && length <= elementsLeft) {
     return { type: scalar.name, length, values: Array.from({ length }, () => scalar.read(reader, key)) }
   }
   // Texts are skipped by the caller, window by window.
@@ -173,6 +189,10 @@ function describe(raw: Raw): GgufHeader {
   const { metadata, tensors } = raw
   const number = (key: string) => positive(metadata.get(key))
   const splitIndex = number('split.no') ?? 0
+  const splitCount = number('split.count') ?? 1
+  if (!Number.isInteger(splitCount) || splitCount > maxParts || !Number.isInteger(splitIndex) || splitIndex >= splitCount) {
+    throw invalid(`it says that it is part ${splitIndex + 1} of ${splitCount}`)
+  }
   const architecture = metadata.get('general.architecture') ?? (splitIndex > 0 ? '' : null)
   if (typeof architecture !== 'string' || (architecture === '' && splitIndex === 0)) {
     throw invalid('it does not name its architecture (general.architecture)')
@@ -208,7 +228,7 @@ function describe(raw: Raw): GgufHeader {
         .map((key) => [key.slice(templatePrefix.length), text(key) ?? '']),
     ),
     poolingType: typeof poolingType === 'number' ? poolingType : null,
-    splitCount: number('split.count') ?? 1,
+    splitCount,
     splitIndex,
   }
 }

@@ -1,16 +1,19 @@
 import { AppError } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
+import { resultOf } from '../lib/streams.ts'
 import { bringIn } from './bring-in.ts'
 import type { InspectTemplates } from './capabilities.ts'
 import { readTexts } from './content.ts'
-import { type Described, decisiveDigests, describe, describeEntry, describeUnread, layersOf } from './describe.ts'
+import { type Described, decisiveDigests, describe, describeEntry, describeOnce, describeUnread, layersOf } from './describe.ts'
 import type { GgufHeader } from './gguf-header.ts'
 import { HeaderCache } from './headers.ts'
+import type { KeptFacts } from './kept-facts.ts'
 import { mediaTypes } from './manifest.ts'
 import type { Model, ModelFile, ModelSummary } from './model.ts'
 import { displayName, type ModelName, nameKey } from './name.ts'
 import type { Entry, Layer, Origin } from './origin.ts'
 import { notRunnable, Patience, presentEntry, stateOfLayer } from './presence.ts'
+import type { TransferProgress } from './registry/pieces.ts'
 import type { Store } from './store.ts'
 
 /** Names that the user deleted but whose files are not ours to remove; the caller keeps them in the settings. */
@@ -26,6 +29,8 @@ export interface LibraryParts {
   origins: () => readonly Origin[]
   hidden: HiddenModels
   inspectTemplates: InspectTemplates
+  /** What was read before, so that the first list after a start need not read it again. */
+  kept?: KeptFacts
   log: Log
 }
 
@@ -35,17 +40,19 @@ export class Library {
   readonly #origins: () => readonly Origin[]
   readonly #hidden: HiddenModels
   readonly #inspect: InspectTemplates
+  readonly #kept: KeptFacts | null
   readonly #log: Log
   readonly #headers = new HeaderCache()
   readonly #patience = new Patience()
   readonly #described = new Map<string, Described>()
   readonly #reported = new Set<string>()
 
-  constructor({ store, origins, hidden, inspectTemplates, log }: LibraryParts) {
+  constructor({ store, origins, hidden, inspectTemplates, kept, log }: LibraryParts) {
     this.store = store
     this.#origins = origins
     this.#hidden = hidden
     this.#inspect = inspectTemplates
+    this.#kept = kept ?? null
     this.#log = log
   }
 
@@ -138,14 +145,15 @@ export class Library {
     if (entry === null) return false
     if (nameKey(source) === nameKey(destination)) return true
     using pins = new DisposableStack()
-    const { manifest } = await this.bringIn(entry, pins, signal)
+    const { manifest } = await resultOf(this.bringIn(entry, pins, signal))
     await this.store.put(destination, manifest, { prune: true, pins })
     return true
   }
 
   /** Makes sure that every blob of an entry is in our store, and keeps them there until the stack is disposed; gives the entry as it is there. */
-  async bringIn(entry: Entry, pins: DisposableStack, signal: AbortSignal): Promise<Entry> {
-    return bringIn(this.store, this.#isOwn(entry) ? entry : await this.#patience.inTime(entry, () => presentEntry(entry, this.#log)), pins, signal)
+  async *bringIn(entry: Entry, pins: DisposableStack, signal: AbortSignal): AsyncGenerator<TransferProgress, Entry> {
+    const present = this.#isOwn(entry) ? entry : await this.#patience.inTime(entry, () => presentEntry(entry, this.#log))
+    return yield* bringIn(this.store, present, pins, signal)
   }
 
   /**
@@ -212,7 +220,7 @@ export class Library {
     const key = [...layersOf(entry, mediaTypes.model).map((layer) => stateOfLayer(entry, layer)), ...decisiveDigests(entry)].join('\0')
     let described = this.#described.get(key)
     if (described === undefined) {
-      described = await describeEntry(entry, this.#headers, this.#inspect)
+      described = await describeOnce(key, this.#kept, () => describeEntry(entry, this.#headers, this.#inspect))
       this.#described.set(key, described)
     }
     return { ...identityOf(entry), ...described }

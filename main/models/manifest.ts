@@ -203,7 +203,13 @@ export class ManifestStore {
   }
 
   #read({ name, file }: Found): StoredManifest | BrokenManifest | null {
-    const stats = statSync(file, { throwIfNoEntry: false })
+    let stats: Stats | undefined
+    try {
+      stats = statSync(file, { throwIfNoEntry: false })
+    } catch (error) {
+      // A loop of links, or a folder that may not be entered: it may name any blob.
+      return { name, file, modifiedAt: new Date(0), problem: `it cannot be read (${(error as NodeJS.ErrnoException).code})` }
+    }
     if (stats === undefined || stats.isDirectory()) return null
     const cached = this.#cache.get(file)
     if (cached && cached.stats.mtimeMs === stats.mtimeMs && cached.stats.size === stats.size && cached.stats.ino === stats.ino) return cached.read

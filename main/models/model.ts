@@ -2,7 +2,9 @@ import type { JsonObject } from '../lib/json.ts'
 import type { GgufHeader } from './gguf-header.ts'
 import type { ModelName } from './name.ts'
 
-export type Capability = 'completion' | 'embedding' | 'tools' | 'thinking' | 'insert' | 'vision' | 'audio'
+/** In the order in which they are listed. */
+export const allCapabilities = ['tools', 'thinking', 'completion', 'embedding', 'vision', 'audio', 'insert'] as const
+export type Capability = (typeof allCapabilities)[number]
 
 export interface ModelDetails {
   parentModel: string

@@ -92,13 +92,18 @@ export function checkParameters(parameters: JsonObject): JsonObject {
   const checked: JsonObject = {}
   for (const [name, value] of Object.entries(parameters)) {
     const type = typeOf(name)
-    if (value !== null) checked[name] = checkParameter(name, type, value)
+    if (value !== null) checked[name] = type === 'strings' && typeof value === 'string' ? [value] : checkParameter(name, value)
   }
   return checked
 }
 
-/** One parameter's value as JSON. Throws `invalid-request` for one of another type. */
-export function checkParameter(name: string, type: ParameterType, value: Json): Json {
+export function isParameter(name: string): boolean {
+  return Object.hasOwn(parameterTypes, name)
+}
+
+/** One parameter as JSON, checked by its type; a fraction for an integer is cut off. */
+export function checkParameter(name: string, value: Json): Json {
+  const type = typeOf(name)
   const wrong = (wanted: string) => new AppError('invalid-request', `option ${JSON.stringify(name)} must be of ${wanted}`)
   switch (type) {
     case 'integer':
@@ -111,7 +116,6 @@ export function checkParameter(name: string, type: ParameterType, value: Json): 
       if (typeof value !== 'boolean') throw wrong('type boolean')
       return value
     case 'strings':
-      if (typeof value === 'string') return [value]
       if (!Array.isArray(value)) throw wrong('type array')
       if (!value.every((one) => typeof one === 'string')) throw wrong('an array of strings')
       return value
@@ -121,7 +125,7 @@ export function checkParameter(name: string, type: ParameterType, value: Json): 
 }
 
 function typeOf(name: string): ParameterType {
-  const type = Object.hasOwn(parameterTypes, name) ? parameterTypes[name] : undefined
+  const type = isParameter(name) ? parameterTypes[name] : undefined
   if (type !== undefined) return type
   const near = nearestParameter(name)
   throw new AppError('invalid-request', `unknown parameter '${name}'${near === null ? '' : `, did you mean '${near}'?`}`)

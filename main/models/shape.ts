@@ -1,31 +1,7 @@
 import type { GgufHeader, GgufValue } from './gguf-header.ts'
 
-/** The facts of a header that decide how much memory a model takes. */
-export interface HeaderShape {
-  architecture: string
-  layers: number
-  embeddingLength: number
-  /** Of the feed-forward block; the largest where layers differ. */
-  feedForwardLength?: number
-  headCount: number
-  /** Key and value heads of every layer, or of each; 0 for a layer without attention. */
-  headCountKv: number | readonly number[]
-  /** Numbers per key and per value of one head. */
-  keyLength: number
-  valueLength: number
-  vocabularySize: number
-  /** Trained length in tokens. */
-  contextLength: number
-  /** Tokens that layers with a sliding window look back; null when all look at everything. */
-  slidingWindow: number | null
-  /** All tensors together. */
-  weightBytes: number
-  /** Of the weights, what is read for each token of a reply: of a mixture of experts those that are used, of the embedding table no more than a row. */
-  activeBytes: number
-}
-
-/** What the scheduler's estimate needs to know of a model; what the header does not say is taken for the smallest that works. */
-export function modelShape(header: GgufHeader): HeaderShape {
+/** What the scheduler's estimate needs to know of a model (its `ModelShape`); what the header does not say is taken for the smallest that works. */
+export function modelShape(header: GgufHeader) {
   const headCount = header.headCount ?? 1
   const embeddingLength = header.embeddingLength ?? 1
   const feedForwardLength = largest(header.metadata.get(`${header.architecture}.feed_forward_length`))
@@ -47,6 +23,7 @@ export function modelShape(header: GgufHeader): HeaderShape {
   }
 }
 
+/** Of a mixture of experts those that are used, of the embedding table no more than a row. */
 function activeBytes({ tensors, metadata, architecture }: GgufHeader): number {
   const number = (key: string) => metadata.get(`${architecture}.${key}`)
   const [used, all] = [number('expert_used_count'), number('expert_count')]

@@ -95,10 +95,9 @@ function plain(value: Json): string {
 
 /** The file's key/values as the protocol gives them: without name and template, with the number of parameters; arrays null unless `verbose`. */
 export function infoOf(header: GgufHeader, verbose: boolean): JsonObject {
-  const info: JsonObject = {}
-  for (const [key, value] of header.metadata) {
-    if (key !== 'general.name' && key !== 'tokenizer.chat_template') info[key] = infoValue(value, verbose)
-  }
+  const shown = [...header.metadata].filter(([key]) => key !== 'general.name' && key !== 'tokenizer.chat_template')
+  // Not by assignment: a key may be called `__proto__`.
+  const info: JsonObject = Object.fromEntries(shown.map(([key, value]) => [key, infoValue(value, verbose)]))
   info['general.parameter_count'] = header.parameterCount
   // Required where weights are quantised, though not all files have it; GGUF never knew another version.
   if (header.tensors.some(({ type }) => !/^B?F\d/.test(type))) info['general.quantization_version'] ??= 2

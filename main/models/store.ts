@@ -1,10 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
-import { BlobStore, digestOf, type StoredBlob } from './blobs.ts'
+import { BlobStore, digestOf, normalizeDigest, type StoredBlob } from './blobs.ts'
 import { diskError, makeFolder } from './disk.ts'
+import { identity } from './headers.ts'
 import {
   type BrokenManifest,
   brokenError,
@@ -18,6 +19,7 @@ import {
 } from './manifest.ts'
 import { displayName, type ModelName } from './name.ts'
 import type { Entry, Origin } from './origin.ts'
+import { readBlob } from './small-file.ts'
 
 const markerName = '.paddock'
 const markerText = 'Paddock made this folder and keeps its models here, laid out as Ollama does. Blobs that no manifest names are removed at start.\n'
@@ -34,6 +36,10 @@ export class Store implements Origin {
   readonly #configs = new Map<string, { config: ModelConfig; bytes: Uint8Array }>()
   readonly #reported = new Set<string>()
   readonly #pins = new Map<string, number>()
+  /** Blobs that a deleted model has left to those who hold them. */
+  readonly #left = new Set<string>()
+  /** When somebody was told that a blob is here, in milliseconds since 1970. */
+  readonly #offered = new Map<string, number>()
   #tail: Promise<unknown> = Promise.resolve()
 
   /** @param refuse throws for a name that stands for something else, which is not the disk's to know */
@@ -94,11 +100,14 @@ export class Store implements Origin {
     return this.#exclusively(async () => {
       const { config, layers } = parseManifest(manifest)
       for (const { digest } of [config, ...layers]) {
-        if (!(await this.blobs.has(digest))) throw new AppError('invalid-model', `blob ${digest} is missing`)
+        if (!(await this.blobs.has(digest))) {
+          throw new AppError('invalid-model', `blob ${digest} is missing: it was removed or a model was deleted meanwhile; try again`)
+        }
       }
       const before = this.manifests.find(name)
       const spelled = await this.manifests.write(name, manifest)
       pins?.[Symbol.dispose]()
+      for (const { digest } of [config, ...layers]) this.#offered.delete(digest)
       if (before !== null && !isBroken(before) && prune) await this.#release(before.manifest)
       return spelled
     })
@@ -121,10 +130,20 @@ export class Store implements Origin {
     return {
       [Symbol.dispose]: () => {
         const left = (this.#pins.get(digest) ?? 1) - 1
-        if (left === 0) this.#pins.delete(digest)
-        else this.#pins.set(digest, left)
+        if (left > 0) this.#pins.set(digest, left)
+        else {
+          this.#pins.delete(digest)
+          if (this.#left.has(digest)) void this.#exclusively(() => this.#removeUnnamed([digest]))
+        }
       },
     }
+  }
+
+  /** Whether a blob is here, for somebody who then need not send it: it stays for an hour, or until a manifest names it. */
+  async offers(digest: string): Promise<boolean> {
+    if (!(await this.blobs.has(digest))) return false
+    this.#offered.set(normalizeDigest(digest) ?? digest, Date.now())
+    return true
   }
 
   /**
@@ -138,15 +157,15 @@ export class Store implements Origin {
       const unneeded = prune ? await this.#unneeded(now) : null
       await this.blobs.removeAbandoned(now - hourMs)
       for (const { digest, sizeBytes } of unneeded ?? []) {
-        await this.blobs.remove(digest)
+        if (!(await this.#removeUnheld(digest))) continue
         this.#log.info('removed a blob that no model needs', { digest, bytes: sizeBytes })
       }
     })
   }
 
   /**
-   * Removes the blobs that no model needs, an hour old or older: a younger one may be part of a model that is being made. Gives what was removed, or with
-   * `dryRun` what would be.
+   * Removes the blobs that no model needs, and begun ones that no download in the list is going on with, an hour old or older: a younger one may be part of a
+   * model that is being made. Gives what was removed, or with `dryRun` what would be.
    *
    * Throws `forbidden` where another program made the folder, and `conflict` while a manifest cannot be read.
    */
@@ -156,16 +175,29 @@ export class Store implements Origin {
       const unneeded = await this.#unneeded(now)
       if (unneeded === null)
         throw new AppError('conflict', 'a manifest is damaged and may name any blob, so none is removed; delete the model named in the log first')
-      if (dryRun) return unneeded
+      const begun = (await this.blobs.listPartial()).filter(({ digest, modifiedAtMs }) => !this.#pins.has(digest) && modifiedAtMs <= now - hourMs)
+      if (dryRun) return [...unneeded, ...begun]
       await this.blobs.removeAbandoned(now - hourMs)
-      for (const { digest } of unneeded) await this.blobs.remove(digest)
-      return unneeded
+      const removed: StoredBlob[] = []
+      for (const blob of unneeded) if (await this.#removeUnheld(blob.digest)) removed.push(blob)
+      for (const blob of begun) {
+        if (this.#pins.has(blob.digest)) continue
+        await this.blobs.removePartial(blob.digest)
+        removed.push(blob)
+      }
+      return removed
     })
   }
 
-  /** Removes a blob whose bytes are not what its name says, so that getting its models again fetches it. */
-  async discard(digest: string): Promise<void> {
-    await this.#exclusively(() => this.blobs.remove(digest))
+  /** Removes a blob whose bytes are not what its name says, so that getting its models again fetches it; false when another file has taken its place. */
+  async discard(digest: string, known: string): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const file = this.blobs.path(digest)
+      const stats = await stat(file).catch(() => null)
+      if (stats === null || identity(file, stats) !== known) return false
+      await this.blobs.remove(digest)
+      return true
+    })
   }
 
   async #entry({ name, modifiedAt, digest, bytes, manifest }: StoredManifest): Promise<Entry> {
@@ -195,8 +227,7 @@ export class Store implements Origin {
     if (known !== undefined) return known
     const file = this.blobs.path(digest)
     try {
-      if ((await stat(file)).size > 1024 * 1024) throw new Error('larger than 1 MB')
-      const bytes = await readFile(file)
+      const bytes = await readBlob(file, digest)
       const read = { config: parseConfig(bytes), bytes }
       this.#configs.set(digest, read)
       return read
@@ -206,32 +237,52 @@ export class Store implements Origin {
     }
   }
 
+  /** Removes what only this manifest needed, which is no more; what somebody holds goes when he lets go. */
   async #release({ config, layers }: Manifest): Promise<void> {
-    const used = this.#digestsInUse()
-    if (used === null) return
-    for (const digest of new Set([config, ...layers].map((layer) => layer.digest))) {
-      if (!used.has(digest)) await this.blobs.remove(digest)
+    await this.#removeUnnamed([config, ...layers].map(({ digest }) => digest))
+  }
+
+  async #removeUnnamed(digests: Iterable<string>): Promise<void> {
+    const named = this.#digestsNamed()
+    for (const digest of new Set(digests)) {
+      this.#left.delete(digest)
+      if (named === null || named.has(digest)) continue
+      try {
+        if (!(await this.#removeUnheld(digest))) this.#left.add(digest)
+      } catch (error) {
+        // The model is gone all the same; on Windows a runner may still have the file open.
+        this.#log.warn('a blob that no model needs cannot be removed yet', { digest, reason: error instanceof Error ? error.message : String(error) })
+      }
     }
   }
 
-  /** Blobs that no manifest names and nobody holds, of at least an hour's age; null when that cannot be known. */
+  /** False when somebody holds it: asked at the last moment, as others come and go while blobs are removed. */
+  async #removeUnheld(digest: string): Promise<boolean> {
+    if (this.#pins.has(digest)) return false
+    await this.blobs.remove(digest)
+    return true
+  }
+
+  /** Blobs that no manifest names and nobody holds or was told of, of at least an hour's age; null when that cannot be known. */
   async #unneeded(now: number): Promise<StoredBlob[] | null> {
     const blobs = await this.blobs.list()
-    const used = this.#digestsInUse()
-    return used && blobs.filter(({ digest, modifiedAtMs }) => !used.has(digest) && modifiedAtMs <= now - hourMs)
+    const named = this.#digestsNamed()
+    const old = now - hourMs
+    const isWanted = (digest: string) => this.#pins.has(digest) || (this.#offered.get(digest) ?? 0) > old
+    return named && blobs.filter(({ digest, modifiedAtMs }) => !named.has(digest) && !isWanted(digest) && modifiedAtMs <= old)
   }
 
   /** null when that cannot be known. */
-  #digestsInUse(): Set<string> | null {
-    const used = new Set(this.#pins.keys())
+  #digestsNamed(): Set<string> | null {
+    const named = new Set<string>()
     for (const manifest of this.manifests.list()) {
       if (isBroken(manifest)) {
         this.#log.warn('no blobs are removed while a manifest is damaged', { file: manifest.file, problem: manifest.problem })
         return null
       }
-      for (const { digest } of [manifest.manifest.config, ...manifest.manifest.layers]) used.add(digest)
+      for (const { digest } of [manifest.manifest.config, ...manifest.manifest.layers]) named.add(digest)
     }
-    return used
+    return named
   }
 
   #reportOnce({ file, modifiedAt }: StoredManifest | BrokenManifest, error: AppError): void {

@@ -21,8 +21,8 @@ export interface DiskUse {
   partial: { count: number; sizeBytes: number }
 }
 
-/** What a look at one file of a model finds. */
-export type BlobState = 'intact' | 'damaged' | 'missing'
+/** What a look at one file of a model finds; `unreadable`: it is there, but its disk or its permissions do not let it be read. */
+export type BlobState = 'intact' | 'damaged' | 'missing' | 'unreadable'
 
 export type VerifyEvent =
   | { type: 'progress'; digest: string; completedBytes: number; totalBytes: number }

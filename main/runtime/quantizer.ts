@@ -39,11 +39,13 @@ export async function* quantize(
   const abort = () => replies.fail(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   child.onMessage((message) => replies.push(message as QuantizeReply))
+  const exited = Promise.withResolvers<void>()
   child.onExit(({ code, signal: killer }) => {
+    exited.resolve()
     replies.fail(
       new AppError(
         'runner-crashed',
-        `quantizing stopped unexpectedly: ${child.stderrTail().trim().split('\n').at(-1) || `ended by ${killer ?? `exit code ${code}`}`}`,
+        `quantizing stopped unexpectedly: ${child.stderrTail().trim().split('\n').at(-1) || `ended by ${killer ?? `exit code ${code}`}`}${killer === 'SIGKILL' ? '; if memory ran out, end other programs and create it again' : ''}`,
       ),
     )
   })
@@ -60,6 +62,8 @@ export async function* quantize(
   } finally {
     signal.removeEventListener('abort', abort)
     child.kill()
+    // Until then it holds the file, which Windows does not let anybody remove.
+    await exited.promise
   }
 }
 

@@ -4,7 +4,7 @@ import type { ApiServices } from '../services.ts'
 
 /** `/api/blobs/:digest`: is it there, and take it (ollama-api §5.7). Nothing is kept unless its digest is right. */
 export function blobRoutes({ library }: Pick<ApiServices, 'library'>): Route[] {
-  const { blobs } = library.store
+  const { store } = library
   return [
     {
       path: '/api/blobs/:digest',
@@ -13,13 +13,13 @@ export function blobRoutes({ library }: Pick<ApiServices, 'library'>): Route[] {
       handlers: {
         HEAD: async (c) => {
           const digest = c.req.param('digest') ?? ''
-          if (!(await blobs.has(digest))) throw new AppError('not-found', `blob ${JSON.stringify(digest)} not found`)
+          if (!(await store.offers(digest))) throw new AppError('not-found', `blob ${JSON.stringify(digest)} not found`)
           return new Response(null, { status: 200 })
         },
         POST: async (c) => {
           const digest = c.req.param('digest') ?? ''
-          if (await blobs.has(digest)) return new Response(null, { status: 200 })
-          const { created } = await blobs.write(digest, c.req.raw.body ?? [], callerSignal(c))
+          if (await store.offers(digest)) return new Response(null, { status: 200 })
+          const { created } = await store.blobs.write(digest, c.req.raw.body ?? [], callerSignal(c))
           return new Response(null, { status: created ? 201 : 200 })
         },
       },

@@ -3,14 +3,16 @@ import type { Context } from 'hono'
 import { z } from 'zod'
 import { isLoopback } from '../../config.ts'
 import { AppError } from '../../errors.ts'
+import { type ImportEvent, type Imported, imported } from '../../models/import.ts'
 import { displayName, type ModelName, parseName } from '../../models/name.ts'
 import type { OriginStatus } from '../../models/origins/adopted.ts'
 import { flag, readBody, text, wire } from '../body.ts'
 import { type ApiEnv, callerSignal, type Route } from '../routes.ts'
 import type { ApiServices } from '../services.ts'
-import { json } from '../wire.ts'
+import type { RequestTrace } from '../trace.ts'
+import { type Encoder, json, ndjson, started } from '../wire.ts'
 
-export const ImportBody = wire({ path: text, name: text, copy: flag })
+export const ImportBody = wire({ path: text, name: text, copy: flag, stream: flag })
 export const HideBody = wire({ model: text, name: text })
 const names = z.array(z.string()).default([])
 export const OriginsBody = wire({ on: names, off: names, add: names, remove: names })
@@ -26,12 +28,12 @@ export function libraryRoutes({ library, importFile, origins, config }: Pick<Api
       handlers: {
         POST: async (c) => {
           refuseFarCaller(c, config.listen.host)
-          const { path, name: wanted, copy } = await readBody(c, ImportBody)
+          const { path, name: wanted, copy, stream } = await readBody(c, ImportBody)
           if (path === '') throw new AppError('invalid-request', 'path is required')
-          const { name, origin, file } = await importFile({ path, name: wanted === '' ? null : required(wanted), copy }, callerSignal(c))
-          const shown = displayName(name)
-          c.get('trace').model(shown)
-          return json({ name: shown, model: shown, origin, path: file })
+          const trace = c.get('trace')
+          const events = importFile({ path, name: wanted === '' ? null : required(wanted), copy }, callerSignal(c))
+          if (stream) return ndjson(await started(events), importLines(trace), trace)
+          return json(shownImport(trace, await imported(events)))
         },
       },
     },
@@ -78,6 +80,21 @@ export function libraryRoutes({ library, importFile, origins, config }: Pick<Api
       },
     },
   ]
+}
+
+/** Steps as those of a pull, and what was made in the last line. */
+function importLines(trace: RequestTrace): Encoder<ImportEvent> {
+  const line = (event: ImportEvent) => (event.type === 'progress' ? event.progress : { status: 'success', ...shownImport(trace, event.imported) })
+  return {
+    encode: (event) => `${JSON.stringify(line(event))}\n`,
+    fail: ({ message }) => `${JSON.stringify({ error: message })}\n`,
+  }
+}
+
+function shownImport(trace: RequestTrace, { name, origin, file }: Imported) {
+  const shown = displayName(name)
+  trace.model(shown)
+  return { name: shown, model: shown, origin, path: file }
 }
 
 function shown({ id, owner, folder, on, models }: OriginStatus) {

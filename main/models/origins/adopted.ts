@@ -3,6 +3,7 @@ import path from 'node:path'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../lib/log.ts'
 import type { InspectTemplates } from '../capabilities.ts'
+import type { KeptFacts } from '../kept-facts.ts'
 import { FileFacts } from './facts.ts'
 import { scanFolder, scanLlamaCpp, scanLmStudio } from './folder.ts'
 import { scanHuggingFace } from './hugging-face.ts'
@@ -41,6 +42,8 @@ export interface AdoptedParts {
   storeFolder: string
   inspectTemplates: InspectTemplates
   turns: Turns
+  /** What was read before, so that a start need not read it again. */
+  kept?: KeptFacts
   log: Log
   times?: Partial<ScanTimes>
 }
@@ -116,11 +119,11 @@ export class Adopted {
   }
 
   #scan({ id, kind, folder }: OriginFolder): Scan {
-    const { inspectTemplates } = this.#parts
-    const facts = new FileFacts(inspectTemplates)
+    const { inspectTemplates, kept } = this.#parts
+    const facts = new FileFacts(inspectTemplates, kept)
     switch (kind) {
       case 'ollama':
-        return scanOllama(folder, id, inspectTemplates)
+        return scanOllama(folder, id, inspectTemplates, kept)
       case 'lm-studio':
         return scanLmStudio(folder, id, facts)
       case 'hugging-face':
@@ -129,7 +132,7 @@ export class Adopted {
         return scanLlamaCpp(folder, id, facts)
       case 'folder':
         return scanAsWhatItIs(folder, {
-          ollama: scanOllama(folder, id, inspectTemplates),
+          ollama: scanOllama(folder, id, inspectTemplates, kept),
           hub: scanHuggingFace(folder, id, facts),
           folder: scanFolder(folder, id, facts),
         })

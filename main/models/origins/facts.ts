@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { AppError } from '../../errors.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { capabilitiesOf, type InspectTemplates, projectedCapabilities } from '../capabilities.ts'
@@ -6,8 +7,9 @@ import { quantizationOf } from '../details.ts'
 import { readGguf } from '../gguf.ts'
 import type { GgufHeader } from '../gguf-header.ts'
 import { joinHeaders } from '../gguf-parts.ts'
+import type { KeptFacts } from '../kept-facts.ts'
 import { ModelConfig } from '../manifest.ts'
-import type { Capability } from '../model.ts'
+import { allCapabilities, type Capability } from '../model.ts'
 import { identityDigest } from './entry.ts'
 import type { FoundFile } from './walk.ts'
 
@@ -18,20 +20,37 @@ export type Facts =
   /** An adapter, a vocabulary, a broken file; `problem` where a user would miss a model, `passing` where the next look may find another. */
   | { kind: 'none'; problem: string | null; passing?: boolean }
 
+const capabilities = z.array(z.enum(allCapabilities))
+/** As they are kept; `passing` ones are not. */
+const KeptFact: z.ZodType<Facts> = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('model'),
+    config: z.record(z.string(), z.json()).transform((config) => config as JsonObject),
+    capabilities,
+    quantization: z.string(),
+    embeddingLength: z.number().nullable(),
+  }),
+  z.object({ kind: z.literal('projector'), capabilities, embeddingLength: z.number().nullable() }),
+  z.object({ kind: z.literal('none'), problem: z.string().nullable() }),
+])
+
 /** Facts of files, read once as long as the files stay as they are. */
 export class FileFacts {
   readonly #inspect: InspectTemplates
+  readonly #kept: KeptFacts | null
   #known = new Map<string, Facts>()
   #used = new Map<string, Facts>()
 
-  constructor(inspect: InspectTemplates) {
+  /** @param kept where they outlast the program */
+  constructor(inspect: InspectTemplates, kept: KeptFacts | null = null) {
     this.#inspect = inspect
+    this.#kept = kept
   }
 
   /** @param parts all files of one model in order; the first alone where some are missing */
   async read(parts: readonly FoundFile[], missing: boolean): Promise<Facts> {
-    const key = parts.map((part) => identityDigest(part.file, part)).join(missing ? ' …' : ' ')
-    const facts = this.#known.get(key) ?? (await this.#look(parts, missing))
+    const key = parts.map((part) => `${identityDigest(part.file, part)} ${part.inode}`).join(missing ? ' …' : ' ')
+    const facts = this.#known.get(key) ?? this.#kept?.get(key, KeptFact) ?? (await this.#fresh(key, parts, missing))
     if (facts.kind !== 'none' || !facts.passing) this.#used.set(key, facts)
     return facts
   }
@@ -40,6 +59,12 @@ export class FileFacts {
   tidy(): void {
     this.#known = this.#used
     this.#used = new Map()
+  }
+
+  async #fresh(key: string, parts: readonly FoundFile[], missing: boolean): Promise<Facts> {
+    const facts = await this.#look(parts, missing)
+    if (parts.length > 0 && (facts.kind !== 'none' || !facts.passing)) this.#kept?.set(key, { ...facts })
+    return facts
   }
 
   async #look(parts: readonly FoundFile[], missing: boolean): Promise<Facts> {

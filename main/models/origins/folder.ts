@@ -1,8 +1,9 @@
 import path from 'node:path'
+import { readSmallFile } from '../small-file.ts'
 import type { FileFacts } from './facts.ts'
 import { isGguf, modelsOf, type PlacedFile, stemOf } from './gguf-files.ts'
 import type { Scan } from './scanned.ts'
-import { type FoundFile, findFiles, readSmallFile } from './walk.ts'
+import { type FoundFile, findFiles } from './walk.ts'
 
 /** GGUF files below a folder at any depth. */
 export function scanFolder(root: string, origin: string, facts: FileFacts): Scan {

@@ -1,9 +1,10 @@
 import { readdir, readlink, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { readSmallFile } from '../small-file.ts'
 import type { FileFacts } from './facts.ts'
 import { isGguf, modelsOf, type PlacedFile, stemOf } from './gguf-files.ts'
 import type { Scan } from './scanned.ts'
-import { findFiles, isMissing, readSmallFile, unreadable } from './walk.ts'
+import { findFiles, isMissing, unreadable } from './walk.ts'
 
 const sha256 = /^[0-9a-f]{64}$/
 

@@ -4,19 +4,21 @@ import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { BlobStore } from '../blobs.ts'
 import type { InspectTemplates } from '../capabilities.ts'
-import { describeEntry } from '../describe.ts'
-import { HeaderCache } from '../headers.ts'
+import { describeEntry, describeOnce } from '../describe.ts'
+import { HeaderCache, identity } from '../headers.ts'
+import type { KeptFacts } from '../kept-facts.ts'
 import { type Manifest, type ManifestLayer, mediaTypes, parseConfig, parseManifest } from '../manifest.ts'
 import type { ModelProblem } from '../model.ts'
 import { nameOfParts } from '../name.ts'
 import type { Entry, Layer } from '../origin.ts'
+import { readBlob, readSmallFile } from '../small-file.ts'
 import type { Scan } from './scanned.ts'
-import { isMissing, readSmallFile, unreadable } from './walk.ts'
+import { isMissing, unreadable } from './walk.ts'
 
 const maxManifests = 10_000
 
 /** The store of another Ollama (or another Paddock), read only: its names, manifests and layers as they are. */
-export function scanOllama(root: string, origin: string, inspect: InspectTemplates): Scan {
+export function scanOllama(root: string, origin: string, inspect: InspectTemplates, kept: KeptFacts | null = null): Scan {
   const blobs = new BlobStore(root)
   const headers = new HeaderCache()
   let known = new Map<string, Entry>()
@@ -34,10 +36,10 @@ export function scanOllama(root: string, origin: string, inspect: InspectTemplat
         const entry = known.get(key) ?? (await readEntry(parts, mtime))
         if (entry === null) continue
         next.set(key, entry)
-        const problem = await missingLayers(entry)
-        if (problem !== null) found.push({ ...entry, problem })
+        const state = await stateOfWeights(entry)
+        if (typeof state !== 'string') found.push({ ...entry, problem: state })
         else {
-          entry.described ??= await describeEntry(entry, headers, inspect)
+          entry.described ??= await describeOnce(`${entry.digest} ${state}`, kept, () => describeEntry(entry, headers, inspect))
           found.push(entry)
         }
       } catch (error) {
@@ -54,7 +56,7 @@ export function scanOllama(root: string, origin: string, inspect: InspectTemplat
     if (name === null) return null
     const bytes = await readSmallFile(path.join(root, 'manifests', ...parts))
     const manifest = parseManifest(bytes)
-    const configBytes = await readSmallFile(blobs.path(manifest.config.digest))
+    const configBytes = await readBlob(blobs.path(manifest.config.digest), manifest.config.digest)
     return {
       name,
       origin,
@@ -106,17 +108,19 @@ async function sortedEntries(folder: string, warnings: string[]): Promise<Dirent
   }
 }
 
-/** Only what is needed to run counts: a licence that is gone keeps nobody from it. */
-async function missingLayers({ layers }: Entry): Promise<ModelProblem | null> {
+/** What identifies the present state of the weights, or why they cannot be run. Only what is needed to run counts: a licence that is gone keeps nobody from it. */
+async function stateOfWeights({ layers }: Entry): Promise<string | ModelProblem> {
+  const states: string[] = []
   for (const { mediaType, file, sizeBytes } of layers) {
-    if (mediaType !== mediaTypes.model && mediaType !== mediaTypes.adapter) continue
+    const isNeeded = mediaType === mediaTypes.model || mediaType === mediaTypes.adapter
     const stats = await stat(file).catch((error: unknown) => {
-      if (isMissing(error)) return null
+      if (isMissing(error) || !isNeeded) return null
       throw error
     })
-    if (stats === null || stats.size !== sizeBytes) {
+    if (isNeeded && stats?.size !== sizeBytes) {
       return { state: 'incomplete', text: `its file ${file} ${stats === null ? 'is missing' : `has ${stats.size} bytes, not ${sizeBytes}`}` }
     }
+    states.push(stats === null ? file : identity(file, stats))
   }
-  return null
+  return states.join('\n')
 }

@@ -5,6 +5,7 @@ import type { Log } from '../../lib/log.ts'
 import type { InspectTemplates } from '../capabilities.ts'
 import { readGguf } from '../gguf.ts'
 import { parsePartName } from '../gguf-parts.ts'
+import type { KeptFacts } from '../kept-facts.ts'
 import { displayName, type ModelName, parseName } from '../name.ts'
 import type { Entry, Origin } from '../origin.ts'
 import { makeEntry } from './entry.ts'
@@ -31,6 +32,7 @@ export interface ReferencesParts {
   records: ReferenceRecords
   inspectTemplates: InspectTemplates
   turns: Turns
+  kept?: KeptFacts
   log: Log
   times?: Partial<ScanTimes>
 }
@@ -42,9 +44,9 @@ export class References implements Origin {
   readonly #facts: FileFacts
   readonly #scanned: ScannedOrigin
 
-  constructor({ records, inspectTemplates, turns, log, times }: ReferencesParts) {
+  constructor({ records, inspectTemplates, turns, kept, log, times }: ReferencesParts) {
     this.#records = records
-    this.#facts = new FileFacts(inspectTemplates)
+    this.#facts = new FileFacts(inspectTemplates, kept)
     this.#scanned = new ScannedOrigin({ id: this.id, scan: (signal) => this.#scan(signal), turns, log, ...(times && { times }) })
   }
 

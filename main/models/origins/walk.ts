@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs'
-import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 /** A file somewhere below a folder. */
@@ -10,6 +10,7 @@ export interface FoundFile {
   name: string
   sizeBytes: number
   modifiedAt: Date
+  inode: number
 }
 
 export interface WalkLimits {
@@ -71,7 +72,7 @@ export async function findFiles(root: string, isWanted: (name: string) => boolea
         if (folder.folders.length >= limits.depth) tooDeep++
         else waiting.push({ file, real, folders: [...folder.folders, entry.name] })
       } else if (kind !== null) {
-        found.push({ file, folders: folder.folders, name: entry.name, sizeBytes: kind.sizeBytes, modifiedAt: kind.modifiedAt })
+        found.push({ file, folders: folder.folders, name: entry.name, ...kind })
       }
     }
   }
@@ -94,7 +95,7 @@ async function kindOf(
   file: string,
   isWanted: (name: string) => boolean,
   warnings: string[],
-): Promise<'folder' | { sizeBytes: number; modifiedAt: Date } | null> {
+): Promise<'folder' | Pick<FoundFile, 'sizeBytes' | 'modifiedAt' | 'inode'> | null> {
   if (entry.isDirectory()) return 'folder'
   const wanted = isWanted(entry.name)
   // A link with another name may still lead to a folder.
@@ -102,7 +103,7 @@ async function kindOf(
   try {
     const stats = await stat(file)
     if (stats.isDirectory()) return 'folder'
-    return stats.isFile() && wanted ? { sizeBytes: stats.size, modifiedAt: stats.mtime } : null
+    return stats.isFile() && wanted ? { sizeBytes: stats.size, modifiedAt: stats.mtime, inode: stats.ino } : null
   } catch (error) {
     if (wanted) warnings.push(unreadable(file, error))
     return null
@@ -111,15 +112,6 @@ async function kindOf(
 
 function sorted(files: FoundFile[]): FoundFile[] {
   return files.sort((a, b) => (a.file < b.file ? -1 : 1))
-}
-
-/** A file of at most so many bytes; throws the system's error, or one that says what is wrong. */
-export async function readSmallFile(file: string, maxBytes = 1024 * 1024): Promise<Buffer> {
-  const stats = await stat(file)
-  // Before opening: opening a pipe would wait for its writer.
-  if (!stats.isFile()) throw new Error('not a file')
-  if (stats.size > maxBytes) throw new Error(`larger than ${maxBytes} bytes`)
-  return readFile(file)
 }
 
 export function isMissing(error: unknown): boolean {

@@ -26,6 +26,7 @@ export class BlobDownloads {
   readonly #rules: DownloadRules
   readonly #log: Log
   readonly #running = new Map<string, Running>()
+  readonly #removals = new Map<string, Promise<void>>()
 
   constructor({ blobs, client, rules, log }: { blobs: BlobStore; client: RegistryClient; rules: DownloadRules; log: Log }) {
     this.#blobs = blobs
@@ -37,7 +38,9 @@ export class BlobDownloads {
   /** Begins the download of a blob or joins the one that runs; the signal is this caller's leave, after which `done` rejects with its reason. */
   join(source: BlobSource, signal: AbortSignal): SharedDownload {
     const present = this.#running.get(source.digest)
-    const running = present === undefined || present.controller.signal.aborted ? this.#start(source, present) : present
+    // Of one digest and two sizes one is a lie, and whose it is only the bytes tell: they are not fetched together.
+    const joins = present !== undefined && !present.controller.signal.aborted && present.source.sizeBytes === source.sizeBytes
+    const running = joins ? present : this.#start(source, present)
     const { download, controller, done } = running
     running.wanted++
     const left = Promise.withResolvers<never>()
@@ -62,7 +65,7 @@ export class BlobDownloads {
   /** Bytes of a blob that are on the disk: all, or those of an unfinished download. */
   async bytesHere({ digest, sizeBytes }: Pick<BlobSource, 'digest' | 'sizeBytes'>): Promise<number> {
     const running = this.#running.get(digest)
-    return running ? running.download.completedBytes : partialBytes(this.#blobs.path(digest), sizeBytes)
+    return running?.source.sizeBytes === sizeBytes ? running.download.completedBytes : partialBytes(this.#blobs.path(digest), sizeBytes)
   }
 
   /** Bytes that running downloads of other blobs are still going to write. */
@@ -76,15 +79,19 @@ export class BlobDownloads {
 
   /** Removes what has come of a blob, unless somebody is fetching it. */
   async removePartial(digest: string): Promise<void> {
-    if (!this.#running.has(digest)) await removePartial(this.#blobs.path(digest))
+    if (this.#running.has(digest)) return
+    const removal = removePartial(this.#blobs.path(digest)).finally(() => this.#removals.delete(digest))
+    this.#removals.set(digest, removal)
+    await removal
   }
 
-  /** Begins behind the end of one that has just been left. */
+  /** Begins behind the end of one that has just been left, or that is of another size. */
   #start(source: BlobSource, former: Running | undefined): Running {
     const controller = new AbortController()
     const download = new Download(source, this.#client, this.#rules, this.#log)
     const run = async () => {
       await former?.done.catch(() => undefined)
+      await this.#removals.get(source.digest)?.catch(() => undefined)
       // It may have come to its end while this caller was still looking.
       if (!(await this.#blobs.holds(source.digest, source.sizeBytes))) await download.run(this.#blobs.path(source.digest), controller.signal)
     }

@@ -109,11 +109,21 @@ export class Downloads implements AsyncDisposable {
   /** Takes it out of the list, with what has come of it or without. */
   async cancel(id: string, { keepPartial }: { keepPartial: boolean }): Promise<void> {
     const download = this.#find(id)
+    const { ended } = download
     await this.#halt(download, 'paused', 'cancelled')
+    // One that is just being paused still writes.
+    await ended
+    // Somebody has asked for it again meanwhile: it goes on for him.
+    if (download.state === 'queued' || download.state === 'running') return
     const digests = download.state === 'done' ? [] : [...download.blobs.keys()]
     this.#drop(download)
     if (keepPartial) return
-    for (const digest of digests) await this.#parts.blobs.removePartial(digest)
+    for (const digest of digests) if (!this.#isWanted(digest)) await this.#parts.blobs.removePartial(digest)
+  }
+
+  /** Some other download is not done with this blob yet. */
+  #isWanted(digest: string): boolean {
+    return [...this.#all.values()].some(({ state, blobs }) => state !== 'done' && blobs.has(digest))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,7 +132,7 @@ export class Downloads implements AsyncDisposable {
     const running = [...this.#all.values()].filter(({ state }) => state === 'running')
     for (const download of running) download.stop('interrupted: the program ends')
     await Promise.all(running.map(({ ended }) => ended))
-    for (const pins of this.#pins.values()) pins.dispose()
+    // What is pinned stays so: after the next start it goes on from there.
   }
 
   #find(id: string): QueuedDownload {

@@ -30,7 +30,8 @@ export function checkManifest(bytes: Uint8Array): CheckedManifest {
   if (manifest.layers.length > maxLayers) throw invalid(`it has ${manifest.layers.length} layers, more than ${maxLayers}`)
   if (manifest.layers.some(({ mediaType }) => tensorTypes.includes(mediaType))) throw needsMlx()
   const blobs = new Map<string, ManifestLayer>()
-  for (const layer of [manifest.config, ...manifest.layers]) {
+  // The config last: where a layer has its digest it is the config all the same, which is read before any weights are fetched.
+  for (const layer of [...manifest.layers, manifest.config]) {
     if (layer !== manifest.config) checkLayer(layer)
     const known = blobs.get(layer.digest)
     if (known !== undefined && known.size !== layer.size) throw invalid(`${layer.digest} has two sizes`)

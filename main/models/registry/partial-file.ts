@@ -1,6 +1,7 @@
 import { type FileHandle, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
+import { partialEnd } from '../blobs.ts'
 import { diskError, incomingName, makeFolder } from '../disk.ts'
 
 /** Sizes of the pieces that a blob is fetched in. */
@@ -156,7 +157,7 @@ export async function removePartial(final: string): Promise<void> {
 }
 
 function partialName(final: string): string {
-  return `${final}-partial`
+  return `${final}${partialEnd}`
 }
 
 function freshParts(sizeBytes: number, { minBytes, maxBytes }: PartSizes): Part[] {

@@ -3,7 +3,7 @@ import { inParallel } from '../../lib/parallel.ts'
 import type { Progress } from '../progress.ts'
 import { Speed } from './speed.ts'
 
-/** A step of a pull or a push; speed and time left are ours, beside the protocol's fields. */
+/** A step of a pull, a push or a copy; speed and time left are ours, beside the protocol's fields. */
 export interface TransferProgress extends Progress {
   bytes_per_second?: number
   seconds_left?: number
@@ -18,7 +18,7 @@ interface Blob {
 export type Move<B extends Blob> = (blob: B, follow: (completed: () => number) => void, signal: AbortSignal) => Promise<void>
 
 interface MoveOptions {
-  verb: 'pulling' | 'pushing'
+  verb: 'pulling' | 'pushing' | 'copying'
   /** Blobs at a time. */
   together: number
   /** Bytes of each that were told already; by digest. */

@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs'
 import { digestOfFile } from '../blobs.ts'
+import { bytesOf } from '../file-bytes.ts'
 import type { Library } from '../library.ts'
 import { formatManifest, parseManifest } from '../manifest.ts'
 import { displayName, type ModelName, nameKey, parseName } from '../name.ts'
@@ -18,7 +18,7 @@ export interface PushRequest {
 }
 
 export interface PushOptions {
-  library: Pick<Library, 'find'>
+  library: Pick<Library, 'find' | 'store'>
   client: RegistryClient
   /** Where unfinished uploads are noted. */
   sessionsFile: string
@@ -29,7 +29,7 @@ export interface PushOptions {
 export type Push = (request: PushRequest, signal: AbortSignal) => AsyncIterable<TransferProgress>
 
 interface PushParts {
-  library: Pick<Library, 'find'>
+  library: Pick<Library, 'find' | 'store'>
   client: RegistryClient
   sessions: UploadSessions
   rules: UploadRules
@@ -63,6 +63,9 @@ async function* pushModel(
     yield { status: "couldn't retrieve manifest" }
     throw new RegistryError(`model '${displayName(name)}' not found`, { isTemporary: false })
   }
+  // Who deletes the model meanwhile takes nothing from those who are being sent it.
+  using pins = new DisposableStack()
+  for (const { digest } of [found.configBlob, ...found.layers]) pins.use(library.store.pin(digest))
   const entry = await withDigests(found, signal)
   const repository = registryUrl(name, '', { insecure })
   await requireAnswer(client, repository, entry, signal)
@@ -101,7 +104,7 @@ function blobsOf({ layers, configBlob }: Entry, name: ModelName): BlobToPush[] {
     blobs.set(digest, {
       digest,
       sizeBytes,
-      open: (start, end) => createReadStream(file, { start, end: end - 1, highWaterMark: 1 << 20 }),
+      open: (start, end) => bytesOf(file, undefined, { start, end }),
       mountFrom: mountFrom(layer, name),
     })
   }

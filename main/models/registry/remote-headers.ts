@@ -25,6 +25,8 @@ export interface RemoteHeaders extends AsyncDisposable {
 
 /** Headers end with the vocabulary: most need 1 to 16 MB, and what needs more than the last of these is no model. */
 const triedBytes = [1, 4, 16, 64].map((megabytes) => megabytes * 2 ** 20)
+/** Of all headers of one model together: those of parts behind the first are small. */
+const maxBytes = 256 * 2 ** 20
 
 /** Reads the headers of a model's weights by ranged requests. Throws `model-not-found`, and RegistryError as a pull does. */
 export async function readRemoteHeaders(
@@ -47,6 +49,8 @@ export async function readRemoteHeaders(
   const headers: GgufHeader[] = []
   for (const [index, layer] of weights.entries()) {
     const file = path.join(folder, `${index}.gguf`)
+    const read = headers.reduce((sum, { dataOffset }) => sum + dataOffset, 0)
+    if (read > maxBytes) throw new AppError('invalid-model', `the headers of ${displayName(request.name)} are larger than ${maxBytes} bytes`)
     headers.push(await fetchHeader(client, remote.blob(layer.digest), layer, file, signal))
     parts.push({ digest: layer.digest, sizeBytes: layer.size, file })
   }
@@ -70,7 +74,9 @@ async function fetchHeader(client: RegistryClient, blob: RemoteBlob, { size }: M
       fetched += chunk.length
     }
     // Of the length that it says it has, so that what the header says of its tensors can be checked.
-    await handle.truncate(size)
+    await handle.truncate(size).catch((cause: unknown) => {
+      throw new AppError('invalid-model', `its file is said to have ${size} bytes, more than a file can have here`, { cause })
+    })
     const header = await readGguf(file).catch((error: unknown) => error)
     if (!(header instanceof Error) && (header as GgufHeader).dataOffset <= fetched) return header as GgufHeader
     if (end === size || wanted === triedBytes.at(-1))

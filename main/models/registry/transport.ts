@@ -3,6 +3,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { pipeline } from 'node:stream/promises'
+import { AppError } from '../../errors.ts'
 import type { Outgoing } from '../../lib/outgoing.ts'
 import { isPrivateAddress, isPrivateHost } from './addresses.ts'
 import { RegistryError, unreachable } from './errors.ts'
@@ -117,12 +118,13 @@ export class Transport {
     request.on('error', reject)
     if (body === null) request.end()
     // A registry that refuses answers before it has read everything: then its answer counts, not the broken pipe.
-    else sendBody(request, body).catch((error: unknown) => setTimeout(() => reject(error), 1000).unref())
+    else sendBody(request, body, reject).catch((error: unknown) => setTimeout(() => reject(error), 1000).unref())
     try {
       return new RegistryResponse(await promise, method, url, signal)
     } catch (error) {
       signal.throwIfAborted()
-      throw error instanceof RegistryError ? error : unreachable(method, url, error)
+      // What failed may be the file that is sent.
+      throw error instanceof AppError ? error : unreachable(method, url, error)
     }
   }
 
@@ -153,7 +155,8 @@ function bodyHeaders({ sizeBytes }: RequestBody): Record<string, string | number
   return { 'content-length': sizeBytes, ...(sizeBytes > unaskedBytes && { expect: '100-continue' }) }
 }
 
-async function sendBody(request: http.ClientRequest, body: RequestBody): Promise<void> {
+/** @param lost told at once what the body itself fails with */
+async function sendBody(request: http.ClientRequest, body: RequestBody, lost: (error: unknown) => void): Promise<void> {
   if (body.sizeBytes > unaskedBytes) {
     const answered = await new Promise<boolean>((resolve, reject) => {
       request.flushHeaders()
@@ -166,7 +169,15 @@ async function sendBody(request: http.ClientRequest, body: RequestBody): Promise
     })
     if (answered) return
   }
-  await pipeline(body.open(), request)
+  const watched = async function* () {
+    try {
+      yield* body.open()
+    } catch (error) {
+      lost(error)
+      throw error
+    }
+  }
+  await pipeline(watched(), request)
 }
 
 function refusedAddress({ host }: URL): RegistryError {

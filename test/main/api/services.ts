@@ -35,7 +35,7 @@ export function api(services: Partial<ApiServices> = {}) {
       delete: missing,
       hide: missing,
       restore: missing,
-      store: { blobs: { has: missing, write: missing } },
+      store: { offers: missing, blobs: { write: missing } },
     },
     create: missing,
     push: missing,

@@ -73,7 +73,7 @@ test('a write says "no space left" on a full disk and leaves nothing', async () 
     for (let i = 0; i < 64; i++) yield Buffer.alloc(65_536, i)
   }
   await expect(blobs.write(null, megabytes(), forever)).rejects.toMatchObject({ code: 'disk-full', message: expect.stringContaining(blobs.folder) })
-  await expect(blobs.adopt(criaDigest, criaFile, forever)).rejects.toMatchObject({ code: 'disk-full' })
+  await expect(blobs.adopt(criaDigest, criaFile, { signal: forever })).rejects.toMatchObject({ code: 'disk-full' })
   expect(await filesIn(blobs.folder)).toEqual([])
   await expect(blobs.write(hello, [Buffer.from('hello')], forever)).resolves.toMatchObject({ created: true })
 })
@@ -119,9 +119,12 @@ test('adopt() brings a file in, and refuses one with other bytes', async () => {
   await using folder = await temporaryFolder()
   const blobs = new BlobStore(folder.path)
   const { size } = await stat(criaFile)
-  expect(await blobs.adopt(criaDigest, criaFile, forever)).toEqual({ digest: criaDigest, sizeBytes: size, created: true })
-  expect(await blobs.adopt(criaDigest, criaFile, forever)).toEqual({ digest: criaDigest, sizeBytes: size, created: false })
-  await expect(blobs.adopt(zeros, criaFile, forever)).rejects.toMatchObject({ code: 'invalid-model', message: expect.stringContaining('is damaged') })
+  expect(await blobs.adopt(criaDigest, criaFile, { signal: forever })).toEqual({ digest: criaDigest, sizeBytes: size, created: true })
+  expect(await blobs.adopt(criaDigest, criaFile, { signal: forever })).toEqual({ digest: criaDigest, sizeBytes: size, created: false })
+  await expect(blobs.adopt(zeros, criaFile, { signal: forever })).rejects.toMatchObject({
+    code: 'invalid-model',
+    message: expect.stringContaining('is damaged'),
+  })
   expect(await filesIn(blobs.folder)).toHaveLength(1)
 })
 

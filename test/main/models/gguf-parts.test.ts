@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { readGguf } from '../../../main/models/gguf.ts'
@@ -5,6 +6,7 @@ import { parsePartName, readGgufParts } from '../../../main/models/gguf-parts.ts
 import { criaFile } from '../../helpers/library.ts'
 import { splitGguf } from '../../helpers/split-gguf.ts'
 import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { openLibrary } from './setup.ts'
 
 const whole = await readGguf(criaFile)
 
@@ -45,4 +47,26 @@ test('readGgufParts() says which part is out of place', async () => {
   expect(await problem([otherFirst, criaFile])).toContain('cria.gguf is part 1 of 1, not part 2 of 2')
   expect(await problem([first, second, second])).toContain('not part 3 of 3')
   expect(await problem([])).toContain('a model needs a file')
+})
+
+test('create names the parts that are missing, given twice or of another model, and how many of very many', async () => {
+  await using folder = await temporaryFolder()
+  await using library = await openLibrary()
+  const files = await splitGguf(criaFile, folder.path, 3)
+  const [one, two, three] = (await Promise.all(files.map(async (file) => library.upload(await readFile(file))))) as [string, string, string]
+  const [other] = await splitGguf(criaFile, folder.path, 2, { stem: 'other' })
+  const foreign = await library.upload(await readFile(other as string))
+  const problem = (given: string[]) =>
+    library.create({ model: 'x', files: Object.fromEntries(given.map((digest, i) => [`part-${i}.gguf`, digest])) }).then(
+      () => 'made',
+      (error: Error) => error.message,
+    )
+  expect(await problem([one, three])).toContain('is one of 3 parts of a model: part 2 is missing')
+  expect(await problem([one, two, three, three])).toContain('or the same again')
+  expect(await problem([one, foreign, two, three])).toMatch(/of another model, or the same again/)
+  expect(await problem([three, one, two])).toBe('made')
+  // As a hostile header says it.
+  const many = Buffer.from(await readFile(files[0] as string))
+  many.writeUInt16LE(65_535, many.indexOf('split.count') + 'split.count'.length + 4)
+  expect(await problem([await library.upload(many)])).toContain('part 2, 3, 4, 5, 6 and 65529 more are missing')
 })

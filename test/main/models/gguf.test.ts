@@ -183,6 +183,10 @@ test.each([
   ['has a tensor twice', made([llama], [{ name: 'same' }, { name: 'same' }]), 'the tensor "same" stands twice'],
   ['has a product that wraps around', made([llama], [{ dimensions: [2 ** 32, 2 ** 31, 2 ** 3] }]), 'ends beyond the end of the file'],
   ['has an odd alignment', made([llama, key.u32('general.alignment', 48)]), 'general.alignment is 48'],
+  ['has tensors that overlap', made([llama], [{ name: 'a', sizeBytes: 0 }, { name: 'b' }]), 'the tensors "a" and "b" overlap'],
+  ['has four billion parts', made([llama, key.u32('split.count', 4_000_000_000)]), 'it says that it is part 1 of 4000000000'],
+  ['has half a part', made([llama, key.f32('split.count', 2.5)]), 'it says that it is part 1 of 2.5'],
+  ['is a part behind the last', made([llama, key.u32('split.count', 2), key.u32('split.no', 2)]), 'it says that it is part 3 of 2'],
   ['has lists in a list', made([llama, array('x', valueType.array, [])]), 'the array "x" holds the unknown type 9'],
 ])('a file that %s is called by its name', async (_, bytes, reason) => {
   await expect(read(bytes)).rejects.toThrow(reason)
@@ -215,6 +219,27 @@ test('an entry that goes on for gigabytes of a sparse file is refused before it 
   await handle.truncate(2 ** 40)
   for (let i = 0; i < 4; i++) await handle.write(encodeString('x'.repeat(text)).subarray(0, 8), 0, 8, start + i * (8 + text))
   await expect(readGguf(file)).rejects.toThrow(/one entry of the header is larger than/)
+})
+
+test.each(['skip', 'all'] as const)('arrays of hundreds of megabytes are refused or only counted, and fill no memory (%s)', async (arrays) => {
+  const file = path.join(folder, 'wide.gguf')
+  const list = array('x.wide', valueType.u8, [])
+  const write = async (length: number) => {
+    list.value.writeBigUInt64LE(BigInt(length), 4)
+    const [head, tail] = [encodeHeader([llama, list], [{ name: 't', dimensions: [8], type: 0, sizeBytes: 32, data: () => [] }]), 'x.wide']
+    const at = head.indexOf(tail) + tail.length + 4 + 12
+    await writeFile(file, head.subarray(0, at))
+    await using handle = await open(file, 'r+')
+    await handle.truncate(at + length + 2 ** 20)
+    await handle.write(head.subarray(at), 0, head.length - at, at + length)
+  }
+  const before = process.memoryUsage().rss
+  await write(100_000_000)
+  const { metadata } = await readGguf(file, { arrays })
+  expect(metadata.get('x.wide')).toEqual({ type: 'uint8', length: 100_000_000, values: null })
+  await write(600_000_000)
+  await expect(readGguf(file, { arrays })).rejects.toThrow('its header is larger than 268435456 bytes')
+  expect(process.memoryUsage().rss - before).toBeLessThan(300 * 2 ** 20)
 })
 
 test(`${damaged} damaged headers end as a header or as a reason, never otherwise, in bounded memory`, { timeout: long ? 1_800_000 : 60_000 }, async () => {

@@ -1,4 +1,4 @@
-import { appendFile, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { createUpkeep } from '../../../main/models/upkeep.ts'
@@ -58,6 +58,40 @@ test('verify() finds a changed byte, a short file and a missing one, and removes
   await expect(results(test, 'unknown')).rejects.toMatchObject({ code: 'model-not-found' })
 })
 
+test('verify() takes what is deleted or replaced while it is read for no damage, and discards nothing that is good', async () => {
+  await using test = await openLibrary()
+  await addCria(test, 'one')
+  const file = test.store.blobs.path(criaDigest)
+  const good = await readFile(file)
+  const each = async (during: () => Promise<unknown>) => {
+    const found: VerifyEvent[] = []
+    let done = false
+    for await (const event of createUpkeep(test.library, nowhere).verify({ name: null, discard: true }, forever)) {
+      if (event.type === 'result') found.push(event)
+      else if (event.digest === criaDigest && !done) {
+        done = true
+        await during()
+      }
+    }
+    return found.filter(({ digest }) => digest === criaDigest)
+  }
+  await writeFile(file, Buffer.alloc(5_000_000))
+  const replace = async () => {
+    await writeFile(`${file}.new`, good)
+    await rename(`${file}.new`, file)
+  }
+  expect(await each(replace)).toMatchObject([{ state: 'intact', removed: false }])
+  expect(await test.store.blobs.has(criaDigest)).toBe(true)
+  expect(await each(() => test.library.delete(name('one')))).toEqual([])
+})
+
+test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('verify() tells of a file that may not be read, and goes on', async () => {
+  await using test = await openLibrary()
+  await addCria(test, 'one')
+  await chmod(test.store.blobs.path(criaDigest), 0)
+  expect((await results(test)).map(({ state }) => state).sort()).toEqual(['intact', 'unreadable'])
+})
+
 test('prune() removes what no model needs once it is old enough, and says first what it would', async () => {
   await using test = await openLibrary()
   await addCria(test, 'one')
@@ -75,6 +109,23 @@ test('prune() removes what no model needs once it is old enough, and says first 
   expect(await upkeep.prune({ dryRun: false })).toMatchObject([{ digest }])
   expect(await test.store.blobs.has(digest)).toBe(false)
   expect((await results(test)).every(({ state }) => state === 'intact')).toBe(true)
+})
+
+test('prune() removes what a download has begun only where none in the list goes on with it', async () => {
+  await using test = await openLibrary()
+  const upkeep = createUpkeep(test.library, nowhere)
+  const [paused, left, young] = ['a', 'b', 'c'].map((letter) => `sha256:${letter.repeat(64)}`) as [string, string, string]
+  for (const digest of [paused, left, young]) {
+    const partial = `${test.store.blobs.path(digest)}-partial`
+    for (const file of [partial, `${partial}-0`, `${partial}-1`]) await writeFile(file, Buffer.alloc(4096))
+    if (digest !== young) await utimes(partial, longAgo, longAgo)
+  }
+  using _ = test.store.pin(paused)
+  expect(await upkeep.prune({ dryRun: true })).toMatchObject([{ digest: left, sizeBytes: 4096 }])
+  expect(await upkeep.prune({ dryRun: false })).toMatchObject([{ digest: left, sizeBytes: 4096 }])
+  const kept = [paused, young].flatMap((digest) => ['', '-0', '-1'].map((end) => `${digest.replace(':', '-')}-partial${end}`))
+  expect((await readdir(test.store.blobs.folder)).sort()).toEqual(kept.sort())
+  expect((await upkeep.diskUse()).partial).toEqual({ count: 2, sizeBytes: 8192 })
 })
 
 test('prune() leaves a folder of another program alone, and every blob while a manifest cannot be read', async () => {

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { ApiServices } from '../../../../main/api/services.ts'
 import { AppError } from '../../../../main/errors.ts'
-import { BlobStore } from '../../../../main/models/blobs.ts'
+
+import { Log } from '../../../../main/lib/log.ts'
 import type { CreateRequest } from '../../../../main/models/create.ts'
 import { displayName, type ModelName } from '../../../../main/models/name.ts'
 import type { Progress } from '../../../../main/models/progress.ts'
+import { Store } from '../../../../main/models/store.ts'
 import { api, ndjsonOf, post, summary, temporaryFolder } from '../services.ts'
 
 type Library = ApiServices['library']
@@ -21,7 +23,7 @@ function library(parts: Partial<Library> = {}): Library {
     delete: missing,
     hide: missing,
     restore: missing,
-    store: { blobs: new BlobStore(temporaryFolder()) },
+    store: new Store(temporaryFolder(), new Log('error')),
     ...parts,
   }
 }

@@ -364,7 +364,7 @@ test('models are listed and found, by ids with slashes too', async () => {
     delete: async () => false,
     hide: async () => false,
     restore: async () => 0,
-    store: { blobs: { has: async () => false, write: async () => Promise.reject(new Error()) } },
+    store: { offers: async () => false, blobs: { write: async () => Promise.reject(new Error()) } },
   }
   const get = async (where: string) => (await api({ library }).request(where, { headers: { host: 'localhost' } })).json()
   const entry = { object: 'model', created: 1_767_323_045 }

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { openDatabase } from '../../../../main/database.ts'
@@ -40,7 +42,7 @@ async function openQueue({ file, atOnce = 2, delayMs = () => 5 }: { file?: strin
   const queue = stack.use(
     new Downloads({ table: new DownloadTable(database), blobs, store, pull, refuseName: () => {}, atOnce, retries: { maxTries: 3, delayMs }, log }),
   )
-  return { queue, pulls, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { queue, pulls, store, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 test('Downloads runs a few at a time, the others in their order', async () => {
@@ -138,6 +140,44 @@ test('Downloads goes on when it is resumed while it is still being paused', asyn
   await expect.poll(() => open.pulls.length).toBe(2)
   open.pulls[1]?.succeed()
   await expect.poll(() => open.queue.list()).toMatchObject([{ state: 'done' }])
+})
+
+test('Downloads goes on for who asks for it while it is being cancelled', async () => {
+  await using open = await openQueue()
+  const { id } = open.queue.start(request('a'))
+  await expect.poll(() => open.pulls.length).toBe(1)
+  const cancelling = open.queue.cancel(id, { keepPartial: false })
+  const caller = Array.fromAsync(open.queue.pull(request('a'), forever))
+  await cancelling
+  expect(open.queue.list()).toMatchObject([{ name: 'a:latest' }])
+  await expect.poll(() => open.pulls.length).toBe(2)
+  open.pulls[1]?.succeed()
+  expect((await caller).at(-1)).toEqual({ status: 'success' })
+  expect(open.queue.list()).toMatchObject([{ state: 'done' }])
+})
+
+test('Downloads that is cancelled leaves to another what both have begun', async () => {
+  await using open = await openQueue()
+  const [a, b] = ['a', 'b'].map((model) => open.queue.start(request(model)).id) as [string, string]
+  await expect.poll(() => open.queue.list().map(({ completedBytes }) => completedBytes)).toEqual([40, 40])
+  await open.queue.pause(b)
+  const partial = `${open.store.blobs.path(digest)}-partial`
+  await writeFile(partial, Buffer.alloc(40))
+  await open.queue.cancel(a, { keepPartial: false })
+  expect(existsSync(partial)).toBe(true)
+  await open.queue.cancel(b, { keepPartial: false })
+  expect(existsSync(partial)).toBe(false)
+})
+
+test('Downloads that is cancelled when it has just come to its end is done, and nothing of it is removed', async () => {
+  await using open = await openQueue()
+  const { id } = open.queue.start(request('a'))
+  await expect.poll(() => open.pulls.length).toBe(1)
+  await writeFile(open.store.blobs.path(digest), Buffer.alloc(100))
+  open.pulls[0]?.succeed()
+  await open.queue.cancel(id, { keepPartial: false })
+  expect(open.queue.list()).toEqual([])
+  expect(existsSync(open.store.blobs.path(digest))).toBe(true)
 })
 
 test('watch() gives the list now and when it changes', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -194,6 +194,30 @@ describe.runIf(hasRegistry)('createPush() with a real registry', () => {
     await writeFile(file, bytes)
     await expect(push()).rejects.toThrow(`the blob ${criaDigest} is damaged`)
     expect((await catalog(registry)).filter((model) => model.startsWith('damaged/'))).toEqual([])
+  })
+
+  test('goes to its end when the model is deleted meanwhile, and then its blobs go', async () => {
+    await using stack = new AsyncDisposableStack()
+    const { proxy, pusher, push } = await behind(stack, 'me/deleted', [
+      { method: 'PATCH', fromBytes: large, times: 1, fault: { type: 'break-upload', afterBytes: 300_000 } },
+    ])
+    const pushed = push()
+    await expect.poll(() => proxy.seen.some(({ method }) => method === 'PATCH')).toBe(true)
+    expect(await pusher.library.delete(name(`${proxy.host}/me/deleted`))).toBe(true)
+    expect(statuses(await pushed).at(-1)).toBe('success')
+    expect(await catalog(registry)).toContain('me/deleted:latest')
+    await expect.poll(() => pusher.store.blobs.list()).toEqual([])
+  })
+
+  test('names the file that is gone, at once', async () => {
+    await using stack = new AsyncDisposableStack()
+    const { pusher, push } = await behind(stack, 'me/gone')
+    await rm(pusher.store.blobs.path(criaDigest))
+    await expect(push()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining(`${pusher.store.blobs.path(criaDigest)} cannot be read (ENOENT)`),
+    })
+    expect(await catalog(registry)).not.toContain('me/gone:latest')
   })
 
   test('takes a layer over from the model that it came from', async () => {

@@ -1,9 +1,11 @@
 import { statfs } from 'node:fs/promises'
-import { AppError } from '../../errors.ts'
+import { AppError } from '../errors.ts'
+import { makeFolder } from './disk.ts'
 
 /** Throws `disk-full` when `folder` has no room for so many bytes more, naming both figures. */
 export async function requireSpace(folder: string, neededBytes: number, what: string): Promise<void> {
   if (neededBytes <= 0) return
+  await makeFolder(folder)
   const { bavail, bsize } = await statfs(folder)
   const freeBytes = bavail * bsize
   if (neededBytes <= freeBytes) return
