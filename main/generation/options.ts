@@ -29,6 +29,9 @@ export interface ResolvedOptions {
   unknown: string[]
 }
 
+/** `GGML_MAX_N_THREADS` of llama.cpp. */
+const mostThreads = 512
+
 type Kind = 'integer' | 'float32' | 'boolean' | 'string' | 'strings' | 'bias'
 
 /** Every option by its name on the wire: the protocol's (ollama-api §6), then llama.cpp's server's that we add. */
@@ -117,7 +120,7 @@ export function resolveOptions(request: RawOptions, modelParameters: RawOptions 
   for (const source of [dialectDefaults, modelParameters, request]) {
     for (const [name, value] of Object.entries(source)) {
       if (value === null) continue
-      const kind = kinds[name]
+      const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
       if (kind === undefined) {
         if (!retired.has(name)) unknown.push(name)
       } else merged[name] = checked(name, kind, value)
@@ -159,7 +162,7 @@ export function resolveOptions(request: RawOptions, modelParameters: RawOptions 
       gpuLayers: maybe<number>('num_gpu'),
       mainGpu: maybe<number>('main_gpu'),
       useMmap: maybe<boolean>('use_mmap'),
-      threads: positive(maybe<number>('num_thread')),
+      threads: threadsOf(positive(maybe<number>('num_thread'))),
     },
     stop: (merged.stop as string[]).filter((text) => text !== ''),
     maxTokens: number('num_predict'),
@@ -170,8 +173,18 @@ export function resolveOptions(request: RawOptions, modelParameters: RawOptions 
   }
 }
 
+/** JSON can spell numbers that are none here, such as 1e999. */
+function isNumber(value: Json): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
 function positive(value: number | null): number | null {
   return value !== null && value > 0 ? value : null
+}
+
+/** More threads than its array holds end the engine. */
+function threadsOf(asked: number | null): number | null {
+  return asked === null ? null : Math.min(asked, mostThreads)
 }
 
 function mirostatVersion(value: number): 0 | 1 | 2 {
@@ -187,10 +200,10 @@ function checked(name: string, kind: Kind, value: Json): Json {
   const wrong = (type: string) => new AppError('invalid-request', `option ${JSON.stringify(name)} must be of ${type}`)
   switch (kind) {
     case 'integer':
-      if (typeof value !== 'number') throw wrong('type integer')
+      if (!isNumber(value)) throw wrong('type integer')
       return Math.trunc(value)
     case 'float32':
-      if (typeof value !== 'number') throw wrong('type float32')
+      if (!isNumber(value)) throw wrong('type float32')
       return value
     case 'boolean':
       if (typeof value !== 'boolean') throw wrong('type boolean')
@@ -205,7 +218,7 @@ function checked(name: string, kind: Kind, value: Json): Json {
     case 'bias':
       if (!isJsonObject(value)) throw wrong('type object')
       for (const [token, bias] of Object.entries(value)) {
-        if (!/^\d+$/.test(token) || typeof bias !== 'number') throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
+        if (!/^\d+$/.test(token) || !isNumber(bias)) throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
       }
       return value
     default:

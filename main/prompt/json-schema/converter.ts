@@ -183,7 +183,7 @@ export class Converter {
     const { $ref: pointer, ...rest } = schema
     const constraints = Object.keys(rest).filter((keyword) => !remarks.has(keyword))
     if (constraints.length > 0) return this.#body(merge(this.#resolved({ $ref: pointer as Json }, path), rest, path), name, path, depth + 1)
-    const text = String(pointer)
+    const text = reference(pointer, path)
     const known = this.#references.get(text)
     if (known !== undefined) return known
     const target = this.#target(text, path)
@@ -201,7 +201,7 @@ export class Converter {
     for (let hops = 0; isJsonObject(current) && current.$ref !== undefined; hops++) {
       if (hops > maxDepth) throw refused(path, 'keyword "$ref" goes in a circle')
       const { $ref: pointer, ...rest } = current
-      const target = this.#target(String(pointer), path)
+      const target = this.#target(reference(pointer, path), path)
       if (target === true) current = rest
       else if (isJsonObject(target)) current = Object.keys(rest).length === 0 ? target : merge(target, rest, path)
       else current = target
@@ -338,6 +338,11 @@ export class Converter {
     const tail = more === null ? '' : ` ("," space ${more})${times(Math.max(0, least - kept.length), most === null ? null : most - kept.length)}`
     return `"[" space ${kept.join(' "," space ')}${tail} space "]"`
   }
+}
+
+function reference(pointer: Json | undefined, path: string): string {
+  if (typeof pointer !== 'string') throw refused(path, 'keyword "$ref" must be a string')
+  return pointer
 }
 
 function kindsOf(schema: JsonObject, path: string, infer = true): string[] {
