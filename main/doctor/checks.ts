@@ -51,7 +51,7 @@ function callFault({ calls, text, brokenCall }: Reply, cities: readonly RegExp[]
   if (markup.test(text)) return 'marks of its template are in the text'
   const wrong = calls.find(({ name }) => name !== weather.function.name)
   if (wrong !== undefined) return `the call is of ${wrong.name}, which is no tool`
-  const asked = calls.map(({ arguments: given }) => String(given.city ?? ''))
+  const asked = calls.map(({ arguments: given }) => JSON.stringify(given.city ?? ''))
   return cities.every((city) => asked.some((name) => city.test(name))) ? null : 'the arguments name another city'
 }
 

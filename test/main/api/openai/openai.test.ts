@@ -198,6 +198,15 @@ test.each([
 })
 
 test.each([
+  ['json', 'response_format must be an object, not a string'],
+  [{ type: 'json_schema' }, 'response_format.json_schema.schema must be an object'],
+  [{ type: 'json_schema', json_schema: { name: 'a', schema: 'b' } }, 'response_format.json_schema.schema must be an object'],
+])('response_format %j is refused in words', async (response_format, message) => {
+  const answer = await post(api(), '/v1/chat/completions', { model: 'x', messages: [{ role: 'user', content: 'a' }], response_format })
+  expect([answer.status, await answer.json()]).toMatchObject([400, { error: { message, type: 'invalid_request_error' } }])
+})
+
+test.each([
   ['none', 'none'],
   ['required', 'required'],
   ['auto', 'auto'],
