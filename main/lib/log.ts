@@ -36,9 +36,13 @@ export class Log {
   #write(level: LogLevel, message: string, fields: JsonObject = {}): void {
     if (rank[level] < rank[this.#level]) return
     const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${quoted(value)}`)
-    const line = `${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${message}${pairs.join('')}`
+    const line = `${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${oneLine(message)}${pairs.join('')}`
     for (const sink of this.#sinks) sink(line, level)
   }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
 }
 
 /** Control characters and line breaks from outside cannot forge a second record. */
