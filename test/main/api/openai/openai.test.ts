@@ -219,6 +219,10 @@ test.each([
 test('tool_choice that names no tool is refused; allowed_tools leaves those that it names', async () => {
   const tools = ['f', 'g'].map((name) => ({ type: 'function', function: { name } }))
   expect(await asked({ tools, tool_choice: { type: 'function', function: { name: 'x' } } })).toEqual([400, 'tool_choice: no tool is named "x"'])
+  expect(await asked({ tools, tool_choice: { type: 'allowed_tools', allowed_tools: { tools: [{ type: 'function', function: { name: 'x' } }] } } })).toEqual([
+    400,
+    'tool_choice: no tool is named "x"',
+  ])
   const allowed = { mode: 'required', tools: [{ type: 'function', function: { name: 'g' } }] }
   expect(await asked({ tools, tool_choice: { type: 'allowed_tools', allowed_tools: allowed } })).toMatchObject({ tools: [tools[1]], toolChoice: 'required' })
 })

@@ -152,6 +152,8 @@ test.each([
   [{ top_logprobs: 21 }, 'top_logprobs: must be between 0 and 20'],
   [{ tools: 5 }, 'tools must be an array, not a number'],
   [{ tools: [{ type: 'namespace', name: 'ns', tools: 5 }] }, 'the tools of a namespace must be a list of tools'],
+  [{ tool_choice: 'any' }, 'tool_choice must be "none", "auto", "required" or a tool, not "any"'],
+  [{ tool_choice: 'required' }, 'tool_choice asks for a call, but no tool is declared that can be called here'],
   [{ tool_choice: { type: 'function', name: 'f' } }, 'tool_choice: no tool is named "f"'],
   [{ text: { format: { type: 'json_schema', name: 'a' } } }, 'text.format.schema must be an object'],
   [{ reasoning: { effort: 'banana' } }, 'invalid reasoning value: "banana" (must be "minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none")'],
