@@ -37,6 +37,8 @@ export interface Route {
   summary: string
   /** What a caller sends, where that is JSON. */
   body?: z.ZodType
+  /** The answer is a stream, whatever the body asks for. */
+  alwaysStreams?: boolean
   /** What a caller may say behind the `?`, as JSON Schema by name. */
   query?: Record<string, Record<string, unknown>>
 }
