@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../main/config.ts'
 import { api, keysIn, temporaryFolder } from './services.ts'
@@ -78,23 +80,30 @@ test('every route that is mounted takes the key that stands beside it here, and 
   const use = await keys.add('use', ['use'])
   const manage = await keys.add('manage', ['manage'])
   const app = api({ config, keys })
-  const status = async (method: string, path: string, key?: string) => {
-    const real = path === '/api/blobs/:digest' && method === 'GET' ? 'HEAD' : method
+  const status = async (method: string, route: string, key?: string) => {
+    const real = route === '/api/blobs/:digest' && method === 'GET' ? 'HEAD' : method
     const headers = { host: 'localhost', ...(key !== undefined && { authorization: `Bearer ${key}` }) }
-    return (await app.request(path.replace(/:\w+(\{.*\})?/, 'x'), { method: real, headers })).status
+    return (await app.request(route.replace(/:\w+(\{.*\})?/, 'x'), { method: real, headers })).status
   }
   const found: Record<string, string[]> = { open: [], use: [], manage: [] }
-  for (const { method, path } of app.routes) {
+  for (const { method, path: route } of app.routes) {
     if (method === 'ALL') continue
-    const refused = [await status(method, path), await status(method, path, use), await status(method, path, manage)].map(
+    const refused = [await status(method, route), await status(method, route, use), await status(method, route, manage)].map(
       (code) => code === 401 || code === 403,
     )
     const scope = { 'false,false,false': 'open', 'true,false,true': 'use', 'true,true,false': 'manage' }[refused.join()]
-    expect(scope, `${method} ${path}: ${refused.join()}`).toBeDefined()
-    const entry = `${method} ${path}`
+    expect(scope, `${method} ${route}: ${refused.join()}`).toBeDefined()
+    const entry = `${method} ${route}`
     if (!found[scope as string]?.includes(entry)) found[scope as string]?.push(entry)
   }
   for (const [scope, expected] of Object.entries(scopes)) expect(found[scope]?.toSorted()).toEqual(expected.toSorted())
+})
+
+test('docs/api.md names every route that manages', () => {
+  const page = readFileSync(path.resolve(import.meta.dirname, '../../../docs/api.md'), 'utf8')
+  const ofTheCloud = ['/api/signout', '/api/user/keys']
+  const paths = new Set(scopes.manage.map((route) => route.replace(/^\w+ /, '').replace(/\/:.*$/, '')))
+  expect([...paths].filter((route) => !ofTheCloud.includes(route) && !page.includes(`\`${route}\``))).toEqual([])
 })
 
 test('a model that would have to be asked for elsewhere is judged for those who may pull', async () => {

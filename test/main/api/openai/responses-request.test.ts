@@ -40,8 +40,21 @@ describe('options', () => {
   })
 
   test('max_output_tokens, temperature and the native names reach the model', async () => {
-    const body = { max_output_tokens: 5, temperature: 0, top_p: 0.5, num_ctx: 512, options: { seed: 7, temperature: 2 }, keep_alive: '1m' }
-    expect(await asked(body)).toMatchObject({ options: { num_predict: 5, temperature: 0, top_p: 0.5, num_ctx: 512, seed: 7 }, keepAliveMs: 60_000 })
+    const body = {
+      max_output_tokens: 5,
+      temperature: 0,
+      top_p: 0.5,
+      num_ctx: 512,
+      top_k: 3,
+      min_p: 0.1,
+      repeat_penalty: 1.1,
+      options: { seed: 7, temperature: 2 },
+      keep_alive: '1m',
+    }
+    expect(await asked(body)).toMatchObject({
+      options: { num_predict: 5, temperature: 0, top_p: 0.5, num_ctx: 512, top_k: 3, min_p: 0.1, repeat_penalty: 1.1, seed: 7 },
+      keepAliveMs: 60_000,
+    })
   })
 
   test('log-probabilities come where they are included', async () => {
