@@ -95,7 +95,8 @@ function gate(services: ApiServices, routes: readonly Route[]) {
     if (verdict.kind === 'allowed' && c.req.method === 'OPTIONS') {
       return new Response(null, { status: 204, headers: { ...headers, ...preflightHeaders(verdict, c.req.header('access-control-request-headers')) } })
     }
-    const answer = await inside()
+    // A refusal by the key is an answer like any other: a page may read why.
+    const answer = await inside().catch((error: unknown) => failed(c, error))
     if (verdict.kind === 'allowed') {
       for (const [name, value] of Object.entries({ ...verdict.headers, ...exposedHeaders })) c.res.headers.set(name, value)
     }

@@ -155,6 +155,23 @@ test('a page of another origin may send a request id and read the answer’s', a
   expect(answer.headers.get('access-control-expose-headers')).toBe('X-Request-Id,X-Context-Truncated')
 })
 
+test('a page of another origin may read why it is refused, whoever refuses it', async () => {
+  const app = api({ complete: () => fails(notFound), config: readConfig({ PADDOCK_REQUIRE_KEY: '1' }), ownerToken: 'owner' })
+  const from = { host: 'localhost', origin: 'http://localhost:1' }
+  const known = { ...from, 'x-api-key': 'owner' }
+  const answers = [
+    await app.request('/api/tags', { headers: from }),
+    await app.request('/v1/models', { headers: { ...from, 'x-api-key': 'wrong' } }),
+    await post(app, '/api/generate', { model: 'x' }, known),
+    await post(app, '/api/generate', '{', known),
+    await app.request('/nowhere', { headers: known }),
+    await app.request('/api/pull', { headers: known }),
+  ]
+  expect(answers.map(({ status, headers }) => [status, headers.get('access-control-allow-origin')])).toEqual(
+    [401, 401, 404, 400, 404, 405].map((status) => [status, 'http://localhost:1']),
+  )
+})
+
 test('the request log hears of each request once, with counts and times', async () => {
   const records: RequestRecord[] = []
   const app = api({ chat: () => says(['a', 'b']), complete: () => fails(notFound), onRequest: (record) => void records.push(record) })
