@@ -199,6 +199,15 @@ test('the request log keeps a name, an error and a path no longer than a line of
   }
 })
 
+test('OLLAMA_DEBUG_LOG_REQUESTS keeps nothing of a body that holds a key', async () => {
+  const lines: string[] = []
+  const app = api({ log: new Log('warn', (line) => lines.push(line)), config: readConfig({ OLLAMA_DEBUG_LOG_REQUESTS: '1' }) })
+  await post(app, '/api/upstreams', '{"name": "gpu", "url": "http://gpu", "key": "sk-secret"}')
+  await post(app, '/api/show', '{}')
+  const folder = /folder=(\S+)/.exec(lines.join())?.[1] ?? ''
+  await expect.poll(() => readdirSync(folder)).toEqual(['000001-api-show.json', '000001-api-show.sh'])
+})
+
 test('a caller cannot put a command into the script that sends its request again', async () => {
   const lines: string[] = []
   const app = api({ log: new Log('warn', (line) => lines.push(line)), config: readConfig({ OLLAMA_DEBUG_LOG_REQUESTS: '1', OLLAMA_HOST: '0.0.0.0' }) })
