@@ -79,5 +79,5 @@ export function printable(text: string): string {
 
 /** What the program says of an error: the same words in every place. */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return printable(error instanceof Error ? error.message : String(error))
 }

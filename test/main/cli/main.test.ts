@@ -76,6 +76,13 @@ describe('a command line that makes no sense', () => {
   })
 })
 
+test('what an error quotes gives a terminal no orders', async () => {
+  const context = fakeContext()
+  context.serve = () => Promise.reject(new Error('the engine says \x1b[2Jno\nand why'))
+  expect(await runCommand(['serve'], context)).toBe(1)
+  expect(context.terminal.errors).toMatchObject({ text: 'Error: the engine says [2Jno\nand why\n' })
+})
+
 test('version without a server is that of the program', async () => {
   expect(await run(['--version'])).toEqual({
     code: 0,
