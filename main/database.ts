@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { AppError } from './errors.ts'
 
@@ -52,6 +53,8 @@ export function openDatabase(file: string): Database {
   let connection: DatabaseSync
   let readOnly = false
   try {
+    // It tells who asked what: only its owner reads it, and the files that SQLite puts beside it.
+    closeSync(openSync(file, 'a', 0o600))
     connection = new DatabaseSync(file)
     connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;')
     const version = (connection.prepare('PRAGMA user_version').get() as { user_version: number }).user_version

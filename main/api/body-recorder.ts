@@ -21,11 +21,16 @@ export class BodyRecorder {
     }
     const { origin, pathname } = new URL(url)
     const name = `${String(++this.#count).padStart(6, '0')}${pathname.replace(/[^\w]+/g, '-')}`
-    const script = `#!/bin/sh\ncd "$(dirname "$0")" && curl --no-buffer --data-binary @${name}.json "${origin}${pathname}"\n`
+    const script = `#!/bin/sh\ncd "$(dirname "$0")" && curl --no-buffer --data-binary @${name}.json ${quoted(origin + pathname)}\n`
     const files = [
       writeFile(path.join(this.#folder, `${name}.json`), body, { mode: 0o600 }),
       writeFile(path.join(this.#folder, `${name}.sh`), script, { mode: 0o700 }),
     ]
     Promise.all(files).catch((error: unknown) => this.#log.warn('the body of a request could not be kept', { reason: String(error) }))
   }
+}
+
+/** One word of a shell: the caller chooses the host. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { type Context, Hono } from 'hono'
 import { isLoopback } from '../config.ts'
+import type { Scope } from '../settings.ts'
 import { access } from './access.ts'
 import { anthropicFailure, newId } from './anthropic/encode.ts'
 import { anthropicRoutes } from './anthropic/routes.ts'
@@ -14,7 +15,7 @@ import { exposedHeaders, hostVerdict, originRule, preflightHeaders } from './ori
 import { paddockRoutes } from './paddock/routes.ts'
 import { type ApiEnv, dialectOf, type Method, type Route } from './routes.ts'
 import type { ApiServices } from './services.ts'
-import { callerId, RequestTrace } from './trace.ts'
+import { callerId, RequestTrace, short } from './trace.ts'
 import { json } from './wire.ts'
 
 /** Order of the methods in `Allow`, as the peer writes it. */
@@ -54,7 +55,7 @@ function traced({ config, log, onRequest }: ApiServices, metrics: Metrics | null
     const { method, path } = c.req
     const anthropic = dialectOf(path) === 'anthropic'
     const id = callerId(c.req.header('x-request-id')) ?? (anthropic ? newId('req') : undefined)
-    const caller = { id, method, path, client: c.req.header('user-agent') ?? '' }
+    const caller = { id, method, path: short(path), client: short(c.req.header('user-agent') ?? '') }
     const trace = new RequestTrace(caller, log, (record, figures) => {
       metrics?.observe(record, figures)
       // Prometheus asks every few seconds, which would be all that the log shows.
@@ -94,7 +95,8 @@ function gate(services: ApiServices, routes: readonly Route[]) {
     if (verdict.kind === 'allowed' && c.req.method === 'OPTIONS') {
       return new Response(null, { status: 204, headers: { ...headers, ...preflightHeaders(verdict, c.req.header('access-control-request-headers')) } })
     }
-    const answer = await inside()
+    // A refusal by the key is an answer like any other: a page may read why.
+    const answer = await inside().catch((error: unknown) => failed(c, error))
     if (verdict.kind === 'allowed') {
       for (const [name, value] of Object.entries({ ...verdict.headers, ...exposedHeaders })) c.res.headers.set(name, value)
     }
@@ -108,7 +110,9 @@ function gate(services: ApiServices, routes: readonly Route[]) {
       }
       const route = found.find(({ allowed }) => allowed.includes(method))
       c.get('trace').route = route?.path ?? null
-      if (route?.scope !== null) demand((name) => c.req.header(name), route?.scope ?? 'use')
+      const demandHere = (scope: Scope) => demand((name) => c.req.header(name), scope)
+      c.set('demand', demandHere)
+      if (route?.scope !== null) demandHere(route?.scope ?? 'use')
       if (allowed.includes(method)) {
         await next()
         return undefined

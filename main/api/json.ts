@@ -15,6 +15,12 @@ export function parseFirst(text: string): Json {
   }
 }
 
+/** Reads a JSON text that stands inside a body, such as the arguments of a call. Throws a SyntaxError, or `invalid-request` for one that nests too deeply. */
+export function parseInner(text: string): Json {
+  endOfFirst(text)
+  return JSON.parse(text) as Json
+}
+
 /** Where the first list or object ends; the text's length when it is something else or never ends. */
 function endOfFirst(text: string): number {
   let depth = 0
@@ -26,7 +32,7 @@ function endOfFirst(text: string): number {
         break
       case 0x5b: // [
       case 0x7b: // {
-        if (++depth > deepest) throw new AppError('invalid-request', `the request body is nested deeper than ${deepest} levels`)
+        if (++depth > deepest) throw new AppError('invalid-request', `the JSON of the request is nested deeper than ${deepest} levels`)
         if (++containers > mostContainers) throw new AppError('too-large', `the request body has more than ${mostContainers} lists and objects`)
         break
       case 0x5d: // ]

@@ -75,10 +75,10 @@ export function openapi(routes: readonly Route[], version: string): object {
   }
 }
 
-function operation({ path, scope, summary, body }: Route, method: Method): Schema {
+function operation({ path, scope, summary, body, alwaysStreams = false }: Route, method: Method): Schema {
   const dialect = dialectOf(path)
   const schema = body && bodySchema(body)
-  const streamed = schema !== undefined && typeof schema.properties === 'object' && schema.properties !== null && 'stream' in schema.properties
+  const asked = schema !== undefined && typeof schema.properties === 'object' && schema.properties !== null && 'stream' in schema.properties
   return {
     operationId: `${method.toLowerCase()}${path.replace(/\{[^}]*\}/g, '').replace(/\W+/g, '_')}`,
     tags: [dialect],
@@ -90,7 +90,7 @@ function operation({ path, scope, summary, body }: Route, method: Method): Schem
       '200': {
         description: 'The answer',
         headers: { 'X-Request-Id': requestId },
-        ...(streamed && { content: { 'application/json': {}, [streams[dialect]]: {} } }),
+        ...((asked || alwaysStreams) && { content: { ...(asked && { 'application/json': {} }), [streams[dialect]]: {} } }),
       },
       default: { $ref: `#/components/responses/${dialect}` },
     },

@@ -84,7 +84,13 @@ function isNear(address: string): boolean {
   const v4 = /^(?:::ffff:)?(\d+)\.(\d+)\.\d+\.\d+$/.exec(address)
   if (v4) {
     const [first, second] = [Number(v4[1]), Number(v4[2])]
-    return first === 127 || first === 10 || (first === 192 && second === 168) || (first === 172 && second >= 16 && second < 32) || address.endsWith('0.0.0.0')
+    return (
+      first === 127 ||
+      first === 10 ||
+      (first === 192 && second === 168) ||
+      (first === 172 && second >= 16 && second < 32) ||
+      /^(?:::ffff:)?0\.0\.0\.0$/.test(address)
+    )
   }
   return address === '::1' || address === '::' || /^f[cd]/.test(address)
 }

@@ -1,73 +1,19 @@
-import { AppError } from '../errors.ts'
 import type { GenerationEvent, TemplateKind, Truncation } from '../generation/events.ts'
-import type { ToolCall } from '../prompt/messages.ts'
+import { Fold, type Reply } from '../generation/fold.ts'
 import type { TokenLogprob } from '../runtime/protocol.ts'
 import type { RequestTrace } from './trace.ts'
 import { type Started, started } from './wire.ts'
 
-export type Done = Extract<GenerationEvent, { type: 'done' }>
 export type Rendered = Extract<GenerationEvent, { type: 'rendered' }>
-
-/** A whole reply, for answers that are not streamed. */
-export interface Reply {
-  text: string
-  thinking: string
-  toolCalls: ToolCall[]
-  /** A call that the reply's end cut off, as it was written; '' when there is none. */
-  brokenCall: string
-  logprobs: TokenLogprob[]
-  done: Done
-}
 
 /** Folds the events of a stream, so that both kinds of answer say the same. */
 export async function collect(events: AsyncIterable<GenerationEvent>, trace: RequestTrace): Promise<Reply> {
   const fold = new Fold()
   for await (const event of events) {
     trace.see(event)
-    fold.take(event)
-    if (event.type === 'done') break
+    if (fold.take(event)) break
   }
   return fold.reply
-}
-
-/** A reply that is being put together from its events. */
-export class Fold {
-  readonly #reply = { text: '', thinking: '', toolCalls: [] as ToolCall[], brokenCall: '', logprobs: [] as TokenLogprob[] }
-  #done: Done | null = null
-
-  /** The whole of it; throws when its end has not come. */
-  get reply(): Reply {
-    if (this.#done === null) throw new AppError('internal', 'the reply ended without an end')
-    return { ...this.#reply, done: this.#done }
-  }
-
-  take(event: GenerationEvent): void {
-    const reply = this.#reply
-    switch (event.type) {
-      case 'text':
-        reply.text += event.text
-        break
-      case 'thinking':
-        reply.thinking += event.text
-        break
-      case 'tool-call':
-        reply.toolCalls.push(event.call)
-        break
-      case 'broken-call':
-        reply.brokenCall = event.text
-        break
-      case 'done':
-        this.#done = event
-        break
-      case 'load':
-      case 'prompt':
-      case 'rendered':
-        break
-      default:
-        event satisfies never
-    }
-    if ('logprobs' in event && event.logprobs) reply.logprobs.push(...event.logprobs)
-  }
 }
 
 /** Lets events run to their end: the lease behind them is given back there. */

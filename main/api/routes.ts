@@ -10,6 +10,8 @@ export interface ApiEnv {
     /** The body was understood: errors from here on are those of the work itself. */
     accepted: boolean
     trace: RequestTrace
+    /** Throws as the gate does, where a part of a request asks for more than its route's scope. */
+    demand: (scope: Scope) => void
     /** Sees each body that was read; unset unless bodies are to be kept. */
     keepBody: ((body: string) => void) | undefined
   }
@@ -35,6 +37,8 @@ export interface Route {
   summary: string
   /** What a caller sends, where that is JSON. */
   body?: z.ZodType
+  /** The answer is a stream, whatever the body asks for. */
+  alwaysStreams?: boolean
   /** What a caller may say behind the `?`, as JSON Schema by name. */
   query?: Record<string, Record<string, unknown>>
 }

@@ -26,6 +26,11 @@ export function callerId(header: string | undefined): string | undefined {
   return header !== undefined && /^[\x20-\x7e]{1,128}$/.test(header) ? header : undefined
 }
 
+/** A text that a caller chose, as far as the request log keeps it: a name may be as long as a body. */
+export function short(text: string): string {
+  return text.slice(0, 500)
+}
+
 /** What the request log keeps of one request, gathered while it runs: counts and times, never words. */
 export class RequestTrace {
   /** The same in the answer's `X-Request-Id`, the request log and the server's log. */
@@ -55,7 +60,7 @@ export class RequestTrace {
   }
 
   model(name: string): void {
-    this.#model = name
+    this.#model = short(name)
   }
 
   /** Tokens that were read where nothing is generated. */
@@ -74,7 +79,7 @@ export class RequestTrace {
     const known = error instanceof AppError ? error : isAbort(error) ? new AppError('cancelled', 'request canceled') : null
     if (known === null) this.#log.error(`${this.#who.method} ${this.#who.path} failed`, error, { request: this.id })
     const { code, message } = known ?? { code: 'internal' as const, message: 'internal error' }
-    this.#error = message
+    this.#error = short(message)
     return { status: httpStatus[code], code, message }
   }
 

@@ -1,3 +1,4 @@
+import { UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { formatBytes, formatTable } from './format.ts'
 
@@ -26,6 +27,7 @@ export const fitCommand: Command = {
   words: [1, 1],
   async run({ client, terminal }, { words: [model], flags }) {
     const contextLength = flags.number('num-ctx')
+    if (contextLength !== null && contextLength < 1) throw new UsageError('--num-ctx must be at least 1')
     const options = contextLength === null ? {} : { num_ctx: contextLength }
     const answer = await client.call<Answer>('POST', '/api/fit', { model, options, remote: flags.isOn('remote'), insecure: flags.isOn('insecure') })
     const { memory } = answer

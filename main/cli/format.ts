@@ -72,7 +72,12 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `${row.map(padded).join('    ').trimEnd()}\n`).join('')
 }
 
+/** Text of a model or its file, without what a terminal would obey: line breaks and tabs stay. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '')
+}
+
 /** What the program says of an error: the same words in every place. */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return printable(error instanceof Error ? error.message : String(error))
 }

@@ -13,7 +13,8 @@ export const originCommand: Command = {
   about: 'Choose whose models are listed where they lie',
   flags: [],
   words: [1, 2],
-  details: 'Models of Ollama, LM Studio, Hugging Face and llama.cpp, and those in folders that you add, run in place; nothing there is ever changed.',
+  details:
+    'Models of Ollama, LM Studio, Hugging Face and llama.cpp, and those in folders that you add, run in place; nothing there is ever changed.\nORIGIN is a name of the first column of "paddock origin list".',
   async run(context, { words: [action, what] }) {
     if (action === 'list' && what === undefined) write(context, await context.client.call('GET', '/api/origins'))
     else if ((action === 'on' || action === 'off') && what !== undefined) write(context, await change(context, { [action]: [what] }))

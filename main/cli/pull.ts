@@ -1,5 +1,5 @@
 import type { Command } from './command.ts'
-import { followProgress, insecureFlag } from './transfer.ts'
+import { followProgress, insecureFlag, modelNames } from './transfer.ts'
 
 export const pullCommand: Command = {
   name: 'pull',
@@ -7,7 +7,7 @@ export const pullCommand: Command = {
   about: 'Download a model from a registry',
   flags: [insecureFlag],
   words: [1, 1],
-  details: 'Ctrl+C keeps what has come; the same command goes on from there.',
+  details: `${modelNames}\nCtrl+C keeps what has come; the same command goes on from there.`,
   async run(context, { words: [model], flags }) {
     const insecure = flags.isOn('insecure')
     const again = `paddock pull ${model}${insecure ? ' --insecure' : ''}`

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts'
-import { followProgress, insecureFlag } from './transfer.ts'
+import { followProgress, insecureFlag, modelNames } from './transfer.ts'
 
 export const pushCommand: Command = {
   name: 'push',
@@ -7,6 +7,7 @@ export const pushCommand: Command = {
   about: 'Upload a model to a registry',
   flags: [insecureFlag],
   words: [1, 1],
+  details: `${modelNames}\nWhat the registry has already is not sent again.`,
   async run(context, { words: [model], flags }) {
     await followProgress(context, '/api/push', { model, insecure: flags.isOn('insecure') })
   },

@@ -1,4 +1,4 @@
-import { formatDuration } from './format.ts'
+import { formatDuration, printable } from './format.ts'
 import type { Metrics } from './protocol.ts'
 import { style, type TerminalOutput } from './terminal.ts'
 import { WordWrap } from './wrap.ts'
@@ -56,7 +56,8 @@ export class ReplyWriter {
   }
 
   #words(piece: string): void {
-    const text = this.#skipsBlank ? piece.trimStart() : piece
+    const shown = this.#isTerminal ? printable(piece) : piece
+    const text = this.#skipsBlank ? shown.trimStart() : shown
     if (text === '') return
     this.#skipsBlank = false
     this.#last = text

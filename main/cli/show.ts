@@ -1,6 +1,6 @@
 import { type Flags, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
-import { formatTable } from './format.ts'
+import { formatTable, printable } from './format.ts'
 import type { ShowAnswer } from './protocol.ts'
 
 const parts = ['license', 'modelfile', 'parameters', 'template', 'system'] as const
@@ -22,7 +22,8 @@ export const showCommand: Command = {
     const part = chosenPart(flags)
     const verbose = flags.isOn('verbose')
     const answer = await client.call<ShowAnswer>('POST', '/api/show', { model, verbose })
-    terminal.output.write(part === null ? modelTables(answer, verbose) : `${answer[part] ?? ''}\n`)
+    const shown = part === null ? modelTables(answer, verbose) : `${answer[part] ?? ''}\n`
+    terminal.output.write(terminal.output.isTTY ? printable(shown) : shown)
   },
 }
 

@@ -5,6 +5,9 @@ import type { ProgressLine } from './protocol.ts'
 
 export const insecureFlag: Flag = { name: 'insecure', type: 'boolean', about: 'Allow a registry without TLS' }
 
+/** Of the help: what can stand for MODEL. */
+export const modelNames = 'MODEL is NAME[:TAG] of ollama.com, HOST/NAMESPACE/NAME[:TAG] of another registry, or hf.co/USER/REPOSITORY[:QUANTISATION].'
+
 /** Follows a stream of progress lines, with a bar for each blob, until the server says `success`; gives that line. The signal closes the connection, which stops the server's work. */
 export async function followProgress(
   { client, terminal }: Pick<Context, 'client' | 'terminal'>,

@@ -6,9 +6,12 @@ import { formatTable } from './format.ts'
 import type { UpstreamAnswer } from './protocol.ts'
 import type { Terminal } from './terminal.ts'
 
+const usage = 'add NAME URL | list | remove NAME'
+const expected = `expected ${usage}`
+
 export const upstreamCommand: Command = {
   name: 'upstream',
-  usage: 'add NAME URL | list | remove NAME',
+  usage,
   about: 'Manage engines on other machines, whose models are then NAME/MODEL here',
   flags: [
     { name: 'key', type: 'text', about: 'Key that the engine asks for; - reads it from the input, so that it is in no history' },
@@ -24,11 +27,12 @@ export const upstreamCommand: Command = {
     if (action === 'list' && rest.length === 0) await list(context)
     else if (action === 'add' && rest.length === 2) await add(context, args)
     else if (action === 'remove' && rest.length === 1) await remove(context, args)
-    else throw new UsageError(`expected ${upstreamCommand.usage}`)
+    else throw new UsageError(expected)
   },
 }
 
 async function add({ client, terminal }: Context, { words: [, name = '', url = ''], flags }: Arguments): Promise<void> {
+  if (name === '' || url === '') throw new UsageError(expected)
   const protocol = flags.text('protocol')
   if (protocol !== null && protocol !== 'openai' && protocol !== 'ollama') throw new UsageError('a protocol is "openai" or "ollama"')
   const given = flags.text('key') ?? ''
@@ -54,6 +58,7 @@ async function list({ client, terminal }: Context): Promise<void> {
 }
 
 async function remove({ client, terminal }: Context, { words: [, name = ''] }: Arguments): Promise<void> {
+  if (name === '') throw new UsageError(expected)
   await client.call('DELETE', `/api/upstreams/${encodeURIComponent(name)}`)
   terminal.output.write(`removed '${name}'\n`)
 }

@@ -11,6 +11,7 @@ export const verifyCommand: Command = {
   about: 'Check the files of a model, or of all, against their digests',
   flags: [{ name: 'remove-damaged', type: 'boolean', about: 'Remove damaged files, so that pulling the model again mends it' }],
   words: [0, 1],
+  details: 'The exit code is 1 when a file is damaged or missing.',
   async run({ client, terminal }, { words: [model = ''], flags }) {
     let intact = 0
     const faults: string[] = []

@@ -1,7 +1,8 @@
+import type { Reply } from '../generation/fold.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { Capability } from '../models/model.ts'
 import type { Message, Tool } from '../prompt/messages.ts'
-import type { Question, Reply } from './dialogue.ts'
+import type { Question } from './dialogue.ts'
 
 /** A canned dialogue, and what its reply must be like. */
 export interface Check {
@@ -44,14 +45,14 @@ function proseFault({ text }: Reply): string | null {
   return markup.test(text) ? 'marks of its template are in the text' : null
 }
 
-function callFault({ calls, text, brokenCall }: Reply, cities: readonly RegExp[]): string | null {
+function callFault({ toolCalls: calls, text, brokenCall }: Reply, cities: readonly RegExp[]): string | null {
   if (brokenCall !== '') return 'a call was begun and not ended'
   if (calls.length !== cities.length)
     return `${calls.length === 0 ? 'no call' : `${calls.length} calls`} instead of ${cities.length === 1 ? 'one' : cities.length}`
   if (markup.test(text)) return 'marks of its template are in the text'
   const wrong = calls.find(({ name }) => name !== weather.function.name)
   if (wrong !== undefined) return `the call is of ${wrong.name}, which is no tool`
-  const asked = calls.map(({ arguments: given }) => String(given.city ?? ''))
+  const asked = calls.map(({ arguments: given }) => JSON.stringify(given.city ?? ''))
   return cities.every((city) => asked.some((name) => city.test(name))) ? null : 'the arguments name another city'
 }
 
@@ -91,7 +92,7 @@ export const checks: readonly Check[] = [
     claimedBy: 'completion',
     needs: null,
     ask: () => ({ messages: [user('Name the capital of Italy in one short sentence.')] }),
-    fault: ({ reason }) => (reason === 'stop' ? null : 'it went on until it was stopped'),
+    fault: ({ done }) => (done.reason === 'stop' ? null : 'it went on until it was stopped'),
   },
   {
     id: 'system',
@@ -118,7 +119,7 @@ export const checks: readonly Check[] = [
     claimedBy: null,
     needs: null,
     ask: (contextLength) => ({ messages: [user(`${haystack(contextLength)}\n\nWhat is the secret word?`)] }),
-    fault: ({ text, cut }) => (cut ? 'the prompt did not fit' : /kangaroo/i.test(text) ? null : 'it does not name it'),
+    fault: ({ text, done }) => (done.truncation ? 'the prompt did not fit' : /kangaroo/i.test(text) ? null : 'it does not name it'),
   },
   {
     id: 'prefill',
@@ -184,7 +185,7 @@ export const checks: readonly Check[] = [
       ],
       tools: [weather],
     }),
-    fault: (reply) => (reply.calls.length > 0 ? 'it called again' : (proseFault(reply) ?? (reply.text.includes('21') ? null : 'the result is not in it'))),
+    fault: (reply) => (reply.toolCalls.length > 0 ? 'it called again' : (proseFault(reply) ?? (reply.text.includes('21') ? null : 'the result is not in it'))),
   },
   {
     id: 'tool-required',
@@ -192,7 +193,7 @@ export const checks: readonly Check[] = [
     claimedBy: 'tools',
     needs: 'tools',
     ask: () => ({ messages: [user('Hello!')], tools: [weather], toolChoice: 'required' }),
-    fault: ({ calls }) => (calls[0]?.name === weather.function.name ? null : 'it did not call'),
+    fault: ({ toolCalls: [call] }) => (call?.name === weather.function.name ? null : 'it did not call'),
   },
   {
     id: 'no-call',
@@ -200,6 +201,6 @@ export const checks: readonly Check[] = [
     claimedBy: null,
     needs: 'tools',
     ask: () => ({ messages: [user('What is the capital of France?')], tools: [weather] }),
-    fault: (reply) => (reply.calls.length > 0 ? 'it called' : proseFault(reply)),
+    fault: (reply) => (reply.toolCalls.length > 0 ? 'it called' : proseFault(reply)),
   },
 ]

@@ -1,8 +1,9 @@
 import { AppError, type ErrorCode, isAbort } from '../errors.ts'
 import type { Chat } from '../generation/events.ts'
+import type { Reply } from '../generation/fold.ts'
 import type { Capability } from '../models/model.ts'
 import { type Check, checks } from './checks.ts'
-import { chatRequest, converse, type Reply } from './dialogue.ts'
+import { chatRequest, converse } from './dialogue.ts'
 import type { CheckResult, DoctorEvent } from './events.ts'
 
 /** What a model says of itself. */
@@ -73,7 +74,7 @@ const absence: Partial<Record<Capability, string>> = {
 
 const evidenceLength = 160
 
-function evidenceOf({ thinking, text, calls, brokenCall }: Reply): string {
+function evidenceOf({ thinking, text, toolCalls: calls, brokenCall }: Reply): string {
   return [
     thinking.trim() && `(thinking) ${short(thinking)}`,
     short(text),

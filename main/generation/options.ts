@@ -36,6 +36,9 @@ const requestOnly = new Map<string, (value: Json) => Json>([
   ['grammar', checkedGrammar],
 ])
 
+/** `GGML_MAX_N_THREADS` of llama.cpp. */
+const mostThreads = 512
+
 /** Removed upstream; old Modelfiles still carry them. */
 const retired = new Set(['penalize_newline', 'low_vram', 'f16_kv', 'logits_all', 'vocab_only', 'use_mlock', 'numa', 'tfs_z'])
 
@@ -125,7 +128,7 @@ export function resolveOptions(request: RawOptions, modelParameters: RawOptions 
       gpuLayers: maybe<number>('num_gpu'),
       mainGpu: maybe<number>('main_gpu'),
       useMmap: maybe<boolean>('use_mmap'),
-      threads: positive(maybe<number>('num_thread')),
+      threads: threadsOf(positive(maybe<number>('num_thread'))),
     },
     stop: (merged.stop as string[]).filter((text) => text !== ''),
     maxTokens: number('num_predict'),
@@ -138,6 +141,11 @@ export function resolveOptions(request: RawOptions, modelParameters: RawOptions 
 
 function positive(value: number | null): number | null {
   return value !== null && value > 0 ? value : null
+}
+
+/** More threads than its array holds end the engine. */
+function threadsOf(asked: number | null): number | null {
+  return asked === null ? null : Math.min(asked, mostThreads)
 }
 
 function mirostatVersion(value: number): 0 | 1 | 2 {
@@ -157,7 +165,7 @@ function checkedGrammar(value: Json): Json {
 function checkedBias(value: Json): Json {
   if (!isJsonObject(value)) throw new AppError('invalid-request', 'option "logit_bias" must be of type object')
   for (const [token, bias] of Object.entries(value)) {
-    if (!/^\d+$/.test(token) || typeof bias !== 'number') throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
+    if (!/^\d+$/.test(token) || !Number.isFinite(bias)) throw new AppError('invalid-request', 'option "logit_bias" must map token ids to numbers')
   }
   return value
 }

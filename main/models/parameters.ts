@@ -107,10 +107,10 @@ export function checkParameter(name: string, value: Json): Json {
   const wrong = (wanted: string) => new AppError('invalid-request', `option ${JSON.stringify(name)} must be of ${wanted}`)
   switch (type) {
     case 'integer':
-      if (typeof value !== 'number') throw wrong('type integer')
+      if (!isNumber(value)) throw wrong('type integer')
       return Math.trunc(value)
     case 'float':
-      if (typeof value !== 'number') throw wrong('type float32')
+      if (!isNumber(value)) throw wrong('type float32')
       return value
     case 'boolean':
       if (typeof value !== 'boolean') throw wrong('type boolean')
@@ -122,6 +122,11 @@ export function checkParameter(name: string, value: Json): Json {
     default:
       return type satisfies never
   }
+}
+
+/** JSON can spell numbers that are none here, such as 1e999. */
+function isNumber(value: Json): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
 }
 
 function typeOf(name: string): ParameterType {

@@ -80,12 +80,18 @@ export class RequestLog implements Disposable {
     const insert = this.#insert
     if (batch.length === 0 || insert === null) return
     const { connection } = this.#database
-    connection.exec('BEGIN')
-    for (const record of batch) {
-      // Callers may give two requests one id: the later keeps a row of its own.
-      if (write(insert, record.id, record).changes === 0) write(insert, `${record.id}#${randomUUID()}`, record)
+    try {
+      connection.exec('BEGIN')
+      for (const record of batch) {
+        // Callers may give two requests one id: the later keeps a row of its own.
+        if (write(insert, record.id, record).changes === 0) write(insert, `${record.id}#${randomUUID()}`, record)
+      }
+      connection.exec('COMMIT')
+    } catch {
+      // A full disk, or another program that holds the file: the records wait for the next time, as many as may.
+      if (connection.isTransaction) connection.exec('ROLLBACK')
+      this.#waiting = [...batch, ...this.#waiting].slice(-waitingLimit)
     }
-    connection.exec('COMMIT')
   }
 
   [Symbol.dispose](): void {

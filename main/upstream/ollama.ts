@@ -14,7 +14,7 @@ import type {
 } from './engine.ts'
 import { lines } from './lines.ts'
 import { lineEvents } from './ollama-stream.ts'
-import { count, Id, largestListBytes, mostModels, Vector } from './shapes.ts'
+import { count, Id, itsOwn, largestListBytes, mostModels, Onward, Vector } from './shapes.ts'
 
 /** What a chat and a prompt have in common. */
 type SharedField = 'model' | 'options' | 'format' | 'think' | 'lenientThink' | 'topLogprobs' | 'keepAliveMs' | 'truncate' | 'shift'
@@ -34,6 +34,7 @@ const ModelList = z.object({
           .nullish()
           .catch(null),
         capabilities: z.array(z.string().max(50)).max(50).nullish().catch(null),
+        upstream: Onward,
       }),
     )
     .max(mostModels)
@@ -62,7 +63,7 @@ export class OllamaClient implements UpstreamClient {
 
   async models(signal: AbortSignal): Promise<UpstreamModel[]> {
     const { models } = await this.#connection.json(ModelList, 'GET', '/api/tags', null, signal, largestListBytes)
-    const listed = (models ?? []).map(({ name, modified_at: modified, size, digest, details, capabilities }) => ({
+    const listed = itsOwn(models).map(({ name, modified_at: modified, size, digest, details, capabilities }) => ({
       id: name,
       modifiedAt: dateOf(modified),
       sizeBytes: size ?? 0,

@@ -6,7 +6,7 @@ import type { UpstreamChat, UpstreamClient, UpstreamCompletion, UpstreamEmbeddin
 import { eventData, lines } from './lines.ts'
 import { chatBody, completionBody, messagesBody } from './openai-request.ts'
 import { chunkEvents } from './openai-stream.ts'
-import { count, Id, largestListBytes, mostModels, Vector } from './shapes.ts'
+import { count, Id, itsOwn, largestListBytes, mostModels, Onward, Vector } from './shapes.ts'
 
 const positive = z.int().min(1).nullish().catch(null)
 
@@ -20,6 +20,7 @@ const ModelList = z.object({
         max_model_len: positive,
         max_context_length: positive,
         meta: z.object({ n_ctx: positive, n_ctx_train: positive }).nullish().catch(null),
+        upstream: Onward,
       }),
     )
     .max(mostModels)
@@ -48,7 +49,7 @@ export class OpenAIClient implements UpstreamClient {
 
   async models(signal: AbortSignal): Promise<UpstreamModel[]> {
     const { data } = await this.#connection.json(ModelList, 'GET', '/v1/models', null, signal, largestListBytes)
-    return (data ?? []).map(({ id, created, max_model_len: served, max_context_length: largest, meta }) => ({
+    return itsOwn(data).map(({ id, created, max_model_len: served, max_context_length: largest, meta }) => ({
       id,
       modifiedAt: created ? new Date(created * 1000) : null,
       sizeBytes: 0,

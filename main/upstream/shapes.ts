@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isJsonObject } from '../lib/json.ts'
 import type { UpstreamEvent, UpstreamLogprob, UpstreamTruncation } from './engine.ts'
 
 /** Whole and not negative, where there is one. */
@@ -37,6 +38,14 @@ export const Id = z
   .min(1)
   .max(400)
   .regex(/^[^\p{Cc}]+$/u)
+
+/** What a Paddock says of a model that it has from another engine. */
+export const Onward = z.unknown().optional()
+
+/** Models that run on the engine itself: two that list each other's would do so without end. */
+export function itsOwn<T extends { upstream?: unknown }>(models: readonly T[] | null): T[] {
+  return (models ?? []).filter(({ upstream }) => !isJsonObject(upstream))
+}
 
 /** More than any list of models holds. */
 export const mostModels = 5000

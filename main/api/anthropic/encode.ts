@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { AppError } from '../../errors.ts'
 import type { GenerationEvent, Usage } from '../../generation/events.ts'
+import type { Done, Reply } from '../../generation/fold.ts'
 import type { ToolCall } from '../../prompt/messages.ts'
-import { brokenCallField, type Done, type Reply, truncationField } from '../reply.ts'
+import { brokenCallField, truncationField } from '../reply.ts'
 import type { Failure, RequestTrace } from '../trace.ts'
 import { type Encoder, json } from '../wire.ts'
 

@@ -139,20 +139,26 @@ function sourceText(source: unknown): string {
     if (parts.some(({ type }) => type === 'image')) throw invalid('pictures inside a document are not supported')
     return parts.map((part) => (part.type === 'text' ? textOf(part) : '')).join('\n')
   }
-  const kind = source.type === 'base64' ? String(source.media_type ?? 'base64') : String(source.type ?? '')
+  const kind = source.type === 'base64' ? word(source.media_type ?? 'base64') : word(source.type)
   throw invalid(`invalid document source type: ${kind}. Only documents of text are supported.`)
 }
 
 /** Results of a search that ran elsewhere, a line each. */
 function searchText(given: Json | undefined): string {
-  if (isJsonObject(given)) return `web_search_tool_result_error: ${String(given.error_code ?? '')}`
+  if (isJsonObject(given)) return `web_search_tool_result_error: ${word(given.error_code)}`
   const found = Array.isArray(given) ? given.filter(isJsonObject) : []
-  return found.map(({ title, url }) => `- ${String(title ?? '')}: ${String(url ?? '')}`).join('\n')
+  return found.map(({ title, url }) => `- ${word(title)}: ${word(url)}`).join('\n')
+}
+
+/** What should be a text, as one; an object may have a `toString` of its own. */
+function word(value: Json | undefined): string {
+  if (value === undefined || value === null) return ''
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function decodeImage(source: unknown, complaint: string): Uint8Array {
   if (!isJsonObject(source)) throw invalid(complaint)
-  if (source.type !== 'base64') throw invalid(`invalid image source type: ${String(source.type ?? '')}. Only base64 images are supported.`)
+  if (source.type !== 'base64') throw invalid(`invalid image source type: ${word(source.type)}. Only base64 images are supported.`)
   try {
     return decodeBase64(typeof source.data === 'string' ? source.data : '')
   } catch (cause) {

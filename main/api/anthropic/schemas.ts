@@ -6,6 +6,7 @@ import type { Think, Tool } from '../../prompt/messages.ts'
 import { custom, flag, integer, options, text, wire } from '../body.ts'
 import { goKind } from '../go.ts'
 import { keepAlive } from '../keep-alive.ts'
+import { anyOf, theOne } from '../tool-choice.ts'
 import { conversation } from './messages.ts'
 
 const raw = custom((value) => value)
@@ -102,12 +103,14 @@ function toolChoice({ type, name }: SharedBody['tool_choice'], tools: Tool[]): T
     case 'none':
       return 'none'
     case 'any':
-      return 'required'
+      return anyOf(tools)
     case 'tool':
-      if (!tools.some((tool) => tool.function.name === name)) throw invalid(`tool_choice: no tool is named ${JSON.stringify(name)}`)
-      return { name }
-    default:
+      return theOne(name, tools)
+    case 'auto':
+    case '':
       return 'auto'
+    default:
+      throw invalid(`tool_choice.type must be "auto", "any", "tool" or "none", not ${JSON.stringify(type)}`)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { GenerationEvent, RawOptions, Usage } from '../../generation/events.ts'
+import { type Done, Fold, type Reply } from '../../generation/fold.ts'
 import { merged, type Numbered } from '../../lib/streams.ts'
-import { begin, type Done, Fold, type Reply } from '../reply.ts'
+import { begin } from '../reply.ts'
 import type { RequestTrace } from '../trace.ts'
 import type { Started } from '../wire.ts'
 

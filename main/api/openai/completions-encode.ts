@@ -1,6 +1,7 @@
 import type { Usage } from '../../generation/events.ts'
+import type { Reply } from '../../generation/fold.ts'
 import type { TokenLogprob } from '../../runtime/protocol.ts'
-import { type Reply, truncationField } from '../reply.ts'
+import { truncationField } from '../reply.ts'
 import type { Encoder } from '../wire.ts'
 import type { ChoiceEvent, Ends } from './choices.ts'
 import { data, type Envelope, failureBody, finished, named, noUsage, unixSeconds, usageField } from './encode.ts'

@@ -4,6 +4,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { Message, ToolCall } from '../../prompt/messages.ts'
 import { custom, text, wire } from '../body.ts'
 import { decodeBase64, goKind } from '../go.ts'
+import { parseInner } from '../json.ts'
 
 const ToolCallBody = wire({ id: text, function: wire({ name: text, arguments: text }).prefault({}) })
 
@@ -58,8 +59,9 @@ function calledName(id: string, earlier: MessageBody[]): string {
 function toCall({ id, function: { name, arguments: encoded } }: z.output<typeof ToolCallBody>, index: number): ToolCall {
   let given: Json
   try {
-    given = JSON.parse(encoded)
+    given = parseInner(encoded)
   } catch (cause) {
+    if (cause instanceof AppError) throw cause
     throw new AppError('invalid-request', 'invalid tool call arguments', { cause })
   }
   if (!isJsonObject(given)) throw invalid('invalid tool call arguments')

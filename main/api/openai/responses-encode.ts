@@ -1,6 +1,7 @@
 import type { GenerationEvent, Usage } from '../../generation/events.ts'
+import type { Done } from '../../generation/fold.ts'
 import type { Message } from '../../prompt/messages.ts'
-import { brokenCallField, type Done, truncationField } from '../reply.ts'
+import { brokenCallField, truncationField } from '../reply.ts'
 import type { Failure, RequestTrace } from '../trace.ts'
 import type { Encoder } from '../wire.ts'
 import { unixSeconds } from './encode.ts'

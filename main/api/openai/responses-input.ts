@@ -2,6 +2,7 @@ import { AppError } from '../../errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { Message, ToolCall } from '../../prompt/messages.ts'
 import { custom, kindOf } from '../body.ts'
+import { parseInner } from '../json.ts'
 import { decodeImage } from './messages.ts'
 import { newId } from './responses-output.ts'
 
@@ -99,8 +100,9 @@ function callArguments(encoded: string): JsonObject {
   if (encoded === '') return {}
   let given: Json
   try {
-    given = JSON.parse(encoded)
+    given = parseInner(encoded)
   } catch (cause) {
+    if (cause instanceof AppError) throw cause
     throw new AppError('invalid-request', `failed to parse function call arguments: ${(cause as Error).message}`, { cause })
   }
   if (!isJsonObject(given)) throw invalid(`failed to parse function call arguments: they must be an object, not ${kindOf(given)}`)

@@ -45,6 +45,9 @@ const shape = {
   keep_alive: keepAlive,
   options: options.prefault({}),
   num_ctx: whole,
+  top_k: whole,
+  min_p: number,
+  repeat_penalty: number,
   thinking_budget: whole,
 }
 
@@ -66,8 +69,8 @@ export function outputFormat({ type, schema }: JsonObject): Format | null {
 
 /** OpenAI's fields by the names of the native options. */
 export function responseOptions(body: InputTokensBody): RawOptions {
-  const { temperature, top_p, num_ctx, thinking_budget } = body
-  const named = { num_predict: body.max_output_tokens, temperature, top_p, num_ctx, thinking_budget }
+  const { temperature, top_p, num_ctx, top_k, min_p, repeat_penalty, thinking_budget } = body
+  const named = { num_predict: body.max_output_tokens, temperature, top_p, num_ctx, top_k, min_p, repeat_penalty, thinking_budget }
   return { ...body.options, ...Object.fromEntries(Object.entries(named).filter((entry): entry is [string, number] => entry[1] !== undefined)) }
 }
 

@@ -60,7 +60,10 @@ function members(given: unknown): ToolBody[] {
 /** A tool that takes one text is a function of one argument to the model, which is told the text's form in words. */
 function customTool({ description, format }: ToolBody, name: string): Tool {
   const { type, syntax, definition } = isJsonObject(format) ? format : {}
-  const form = type === 'grammar' ? `The input follows this ${String(syntax)} grammar:\n${String(definition)}` : null
+  const form =
+    type === 'grammar' && typeof definition === 'string'
+      ? `The input follows this ${typeof syntax === 'string' ? `${syntax} ` : ''}grammar:\n${definition}`
+      : null
   const words = [description, form].filter(Boolean).join('\n\n')
   const parameters = { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] }
   return { type: 'function', function: { name, ...(words !== '' && { description: words }), parameters } }

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts'
 import type { Format, RawOptions } from '../../generation/events.ts'
 import { isJsonObject, type Json } from '../../lib/json.ts'
 import type { Think } from '../../prompt/messages.ts'
-import { custom, flag, onUnlessFalse, options, text, tools, wire } from '../body.ts'
+import { custom, flag, kindOf, onUnlessFalse, options, text, tools, wire } from '../body.ts'
 import { goKind } from '../go.ts'
 import { keepAlive } from '../keep-alive.ts'
 import { messages } from './messages.ts'
@@ -61,13 +61,16 @@ export function thinkOf(effort: string): Think | null {
 
 const responseFormat = custom(
   (value): Format | null => {
-    if (!isJsonObject(value) || typeof value.type !== 'string') return null
+    if (value === null) return null
+    if (!isJsonObject(value)) throw invalid(`response_format must be an object, not ${kindOf(value)}`)
+    if (typeof value.type !== 'string') return null
     switch (value.type.trim().toLowerCase()) {
       case 'json_object':
         return { type: 'json' }
       case 'json_schema': {
         const schema = isJsonObject(value.json_schema) ? value.json_schema.schema : undefined
-        return isJsonObject(schema) || typeof schema === 'boolean' ? { type: 'schema', schema } : null
+        if (isJsonObject(schema) || typeof schema === 'boolean') return { type: 'schema', schema }
+        throw invalid('response_format.json_schema.schema must be an object')
       }
       default:
         return null

@@ -16,6 +16,7 @@ export function doctorRoutes({ doctor }: Pick<ApiServices, 'doctor'>): Route[] {
       scope: 'use',
       summary: 'Examines what a model can really do, by a dozen canned dialogues',
       body: DoctorBody,
+      alwaysStreams: true,
       handlers: {
         POST: async (c) => {
           const { model: given, name } = await readBody(c, DoctorBody)

@@ -35,6 +35,7 @@ export function downloadRoutes({ downloads, upstreams }: Pick<ApiServices, 'down
       path: '/api/downloads/:id',
       scope: 'manage',
       summary: 'Takes a download out of the queue and removes what has come of it, unless ?partial=keep',
+      query: { partial: { enum: ['keep'] } },
       handlers: {
         DELETE: async (c) => {
           await downloads.cancel(idOf(c), { keepPartial: c.req.query('partial') === 'keep' })

@@ -19,6 +19,8 @@ export function fitRoutes({ assessFit }: Pick<ApiServices, 'assessFit'>): Route[
         POST: async (c) => {
           const { model, options: asked, remote, insecure } = await readBody(c, FitBody)
           if (model.trim() === '') throw new AppError('invalid-request', 'model is required')
+          // Going out is for whoever may pull: a model's name can hold any host.
+          if (remote) c.get('demand')('manage')
           c.get('trace').model(model)
           return json(encoded(await assessFit({ model, options: asked, remote, insecure }, callerSignal(c))))
         },

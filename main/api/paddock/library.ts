@@ -1,12 +1,11 @@
-import type { IncomingMessage } from 'node:http'
 import type { Context } from 'hono'
 import { z } from 'zod'
-import { isLoopback } from '../../config.ts'
 import { AppError } from '../../errors.ts'
 import { type ImportEvent, type Imported, imported } from '../../models/import.ts'
 import { displayName, type ModelName, parseName } from '../../models/name.ts'
 import type { OriginStatus } from '../../models/origins/adopted.ts'
 import { flag, readBody, text, wire } from '../body.ts'
+import { demandLocalCaller } from '../local-caller.ts'
 import { type ApiEnv, callerSignal, type Route } from '../routes.ts'
 import type { ApiServices } from '../services.ts'
 import type { RequestTrace } from '../trace.ts'
@@ -27,7 +26,7 @@ export function libraryRoutes({ library, importFile, origins, config }: Pick<Api
       body: ImportBody,
       handlers: {
         POST: async (c) => {
-          refuseFarCaller(c, config.listen.host)
+          demandLocalCaller(c, config.listen.host)
           const { path, name: wanted, copy, stream } = await readBody(c, ImportBody)
           if (path === '') throw new AppError('invalid-request', 'path is required')
           const trace = c.get('trace')
@@ -73,7 +72,7 @@ export function libraryRoutes({ library, importFile, origins, config }: Pick<Api
       handlers: {
         GET: async () => json({ origins: (await origins.status()).map(shown) }),
         POST: async (c) => {
-          refuseFarCaller(c, config.listen.host)
+          demandLocalCaller(c, config.listen.host)
           origins.change(await readBody(c, OriginsBody))
           return json({ origins: (await origins.status()).map(shown) })
         },
@@ -110,11 +109,4 @@ function required(text: string): ModelName {
 
 function hasBody(c: Context<ApiEnv>): boolean {
   return Number(c.req.header('content-length') ?? 0) > 0 || c.req.header('transfer-encoding') !== undefined
-}
-
-/** Who names files of this machine must be on it. */
-function refuseFarCaller(c: Context<ApiEnv>, host: string): void {
-  const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
-  if (isLoopback(host) || isLoopback(incoming?.socket.remoteAddress ?? '')) return
-  throw new AppError('forbidden', 'files of the machine that the server runs on can be named from that machine only')
 }

@@ -113,7 +113,7 @@ export class Converter {
     const { $ref: pointer, ...rest } = schema
     const constraints = Object.keys(rest).filter((keyword) => isConstraint(keyword))
     if (constraints.length > 0) return this.#body(merge(this.#resolved({ $ref: pointer as Json }, path), rest, path), name, path, depth + 1)
-    const text = String(pointer)
+    const text = reference(pointer, path)
     const known = this.#references.get(text)
     if (known !== undefined) return known
     const target = this.#target(text, path)
@@ -131,7 +131,7 @@ export class Converter {
     for (let hops = 0; isJsonObject(current) && current.$ref !== undefined; hops++) {
       if (hops > maxDepth) throw refused(path, 'keyword "$ref" goes in a circle')
       const { $ref: pointer, ...rest } = current
-      const target = this.#target(String(pointer), path)
+      const target = this.#target(reference(pointer, path), path)
       if (target === true) current = rest
       else if (isJsonObject(target)) current = Object.keys(rest).length === 0 ? target : merge(target, rest, path)
       else current = target
@@ -268,4 +268,9 @@ export class Converter {
     const other = this.#add(`${name}-other`, `"," space ${item}`)
     return repeated(least, most, other, () => this.#add(`${name}-hundred`, `${other}{100}`))
   }
+}
+
+function reference(pointer: Json | undefined, path: string): string {
+  if (typeof pointer !== 'string') throw refused(path, 'keyword "$ref" must be a string')
+  return pointer
 }

@@ -46,7 +46,7 @@ function kindsOf(schema: JsonObject): string[] | null {
           ? ['object']
           : null
   if (kinds === null) return null
-  const all = kinds.map((kind) => (kind === 'integer' ? 'number' : String(kind)))
+  const all = kinds.map((kind) => (kind === 'integer' ? 'number' : typeof kind === 'string' ? kind : typeof kind))
   return schema.nullable === true ? [...all, 'null'] : all
 }
 

@@ -18,9 +18,10 @@ export function string(schema: JsonObject, path: string): string {
   if (least !== null && most !== null && least > most) throw refused(path, 'keyword "minLength" is above "maxLength"')
   const format = typeof schema.format === 'string' ? schema.format.replace(/^uuid[1-7]$/, 'uuid') : ''
   if (schema.pattern !== undefined) {
+    if (typeof schema.pattern !== 'string') throw refused(path, 'keyword "pattern" must be a string')
     try {
       const lengths = { least: least ?? 0, most: most ?? Number.POSITIVE_INFINITY }
-      return `"\\"" (${patternRule(String(schema.pattern), jsonText, lengths)}) "\\""`
+      return `"\\"" (${patternRule(schema.pattern, jsonText, lengths)}) "\\""`
     } catch (error) {
       if (error instanceof UnsupportedLength)
         throw refused(path, `keyword "${least === null ? 'maxLength' : 'minLength'}" cannot be held together with this "pattern"`)

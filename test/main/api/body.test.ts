@@ -68,7 +68,7 @@ test.each([
   ['{"model":"m","format":"xml"}', 'invalid format: "\\"xml\\""; expected "json" or a valid JSON Schema object'],
   ['{"model":"m","images":["%%%"]}', 'illegal base64 data at input byte 0'],
   ['{"model":"m","images":["data:x"]}', 'illegal base64 data at input byte 4'],
-  [`{"model":"m","x":${'['.repeat(501)}`, 'the request body is nested deeper than 500 levels'],
+  [`{"model":"m","x":${'['.repeat(501)}`, 'the JSON of the request is nested deeper than 500 levels'],
 ])('%j is 400 with a text that helps', async (body, text) => {
   expect(await asked(body)).toEqual([400, text])
 })

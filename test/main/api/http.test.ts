@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { readConfig } from '../../../main/config.ts'
+import { AppError } from '../../../main/errors.ts'
 import { Log } from '../../../main/lib/log.ts'
 import type { RequestRecord } from '../../../main/requests/request-log.ts'
 import { api, fails, keysIn, notFound, post, says, temporaryFolder } from './services.ts'
@@ -153,6 +155,23 @@ test('a page of another origin may send a request id and read the answer’s', a
   expect(answer.headers.get('access-control-expose-headers')).toBe('X-Request-Id,X-Context-Truncated')
 })
 
+test('a page of another origin may read why it is refused, whoever refuses it', async () => {
+  const app = api({ complete: () => fails(notFound), config: readConfig({ PADDOCK_REQUIRE_KEY: '1' }), ownerToken: 'owner' })
+  const from = { host: 'localhost', origin: 'http://localhost:1' }
+  const known = { ...from, 'x-api-key': 'owner' }
+  const answers = [
+    await app.request('/api/tags', { headers: from }),
+    await app.request('/v1/models', { headers: { ...from, 'x-api-key': 'wrong' } }),
+    await post(app, '/api/generate', { model: 'x' }, known),
+    await post(app, '/api/generate', '{', known),
+    await app.request('/nowhere', { headers: known }),
+    await app.request('/api/pull', { headers: known }),
+  ]
+  expect(answers.map(({ status, headers }) => [status, headers.get('access-control-allow-origin')])).toEqual(
+    [401, 401, 404, 400, 404, 405].map((status) => [status, 'http://localhost:1']),
+  )
+})
+
 test('the request log hears of each request once, with counts and times', async () => {
   const records: RequestRecord[] = []
   const app = api({ chat: () => says(['a', 'b']), complete: () => fails(notFound), onRequest: (record) => void records.push(record) })
@@ -167,6 +186,38 @@ test('the request log hears of each request once, with counts and times', async 
     { model: 'm', ...counts },
     { path: '/api/generate', model: 'x', status: 404, error: "model 'x' not found", stopReason: null, promptTokens: null },
   ])
+})
+
+test('the request log keeps a name, an error and a path no longer than a line of it is worth', async () => {
+  const records: RequestRecord[] = []
+  const app = api({ complete: () => fails(new AppError('model-not-found', 'x'.repeat(1e6))), onRequest: (record) => void records.push(record) })
+  await (await post(app, '/api/generate', { model: 'm'.repeat(1e6), prompt: 'a' }, { 'user-agent': 'u'.repeat(9000) })).text()
+  await app.request(`/${'p'.repeat(9000)}`, { headers: { host: 'localhost' } })
+  await expect.poll(() => records.length).toBe(2)
+  for (const { model, error, client, path: asked } of records) {
+    for (const text of [model, error, client, asked]) expect(text?.length ?? 0).toBeLessThanOrEqual(500)
+  }
+})
+
+test('OLLAMA_DEBUG_LOG_REQUESTS keeps nothing of a body that holds a key', async () => {
+  const lines: string[] = []
+  const app = api({ log: new Log('warn', (line) => lines.push(line)), config: readConfig({ OLLAMA_DEBUG_LOG_REQUESTS: '1' }) })
+  await post(app, '/api/upstreams', '{"name": "gpu", "url": "http://gpu", "key": "sk-secret"}')
+  await post(app, '/api/show', '{}')
+  const folder = /folder=(\S+)/.exec(lines.join())?.[1] ?? ''
+  await expect.poll(() => readdirSync(folder)).toEqual(['000001-api-show.json', '000001-api-show.sh'])
+})
+
+test('a caller cannot put a command into the script that sends its request again', async () => {
+  const lines: string[] = []
+  const app = api({ log: new Log('warn', (line) => lines.push(line)), config: readConfig({ OLLAMA_DEBUG_LOG_REQUESTS: '1', OLLAMA_HOST: '0.0.0.0' }) })
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: for a shell
+  const host = "$(touch${IFS}owned)';touch${IFS}owned;'`touch${IFS}owned`"
+  await app.request(`http://${host}/api/show`, { method: 'POST', body: '{}', headers: { host } })
+  const folder = /folder=(\S+)/.exec(lines.join())?.[1] ?? ''
+  await expect.poll(() => readdirSync(folder)).toHaveLength(2)
+  spawnSync('sh', [path.join(folder, '000001-api-show.sh')], { env: { PATH: '/nowhere:/bin:/usr/bin' }, timeout: 10_000 })
+  expect(readdirSync(folder)).toEqual(['000001-api-show.json', '000001-api-show.sh'])
 })
 
 test('OLLAMA_DEBUG_LOG_REQUESTS keeps each body with a script that sends it again, and says where', async () => {

@@ -38,6 +38,13 @@ describe('a command line that makes no sense', () => {
     [['run', 'm', '--think=banana', 'hi'], 'invalid value for --think: "banana" (must be true, false, high, medium, low, or max)'],
     [['run', 'm', '--format', '{', 'hi'], 'invalid value for --format: neither json nor a JSON Schema'],
     [['show', 'm', '--license', '--system'], "only one of '--license', '--modelfile', '--parameters', '--system', or '--template' can be specified"],
+    [['fit', 'm', '--num-ctx', '0'], '--num-ctx must be at least 1'],
+    [['upstream', 'remove', ''], 'expected add NAME URL | list | remove NAME'],
+    [['upstream', 'add', 'gpu', 'http://gpu', '--protocol', 'other'], 'a protocol is "openai" or "ollama"'],
+    [['upstream', 'add', 'gpu', 'http://gpu', '--key'], 'flag needs an argument: --key'],
+    [['origin', 'on'], 'expected list | on ORIGIN | off ORIGIN | add FOLDER | remove FOLDER'],
+    [['doctor'], 'accepts 1 arg(s), received 0'],
+    [['prune', 'a'], 'accepts 0 arg(s), received 1'],
     [['key', 'add'], 'expected add NAME | list | remove NAME'],
   ])('%j is refused with a hint where help is', async (argv, message) => {
     const { code, output, errors } = await run(argv)
@@ -67,6 +74,13 @@ describe('a command line that makes no sense', () => {
     expect(code).toBe(1)
     expect(errors).toContain('start the server with "paddock serve"')
   })
+})
+
+test('what an error quotes gives a terminal no orders', async () => {
+  const context = fakeContext()
+  context.serve = () => Promise.reject(new Error('the engine says \x1b[2Jno\nand why'))
+  expect(await runCommand(['serve'], context)).toBe(1)
+  expect(context.terminal.errors).toMatchObject({ text: 'Error: the engine says [2Jno\nand why\n' })
 })
 
 test('version without a server is that of the program', async () => {

@@ -38,3 +38,11 @@ test('words are wrapped on a terminal and left alone in a pipe', () => {
   expect(written(10, false, say)).toContain('\n')
   expect(written(undefined, false, say)).toBe('one two three')
 })
+
+test('a model cannot give orders to a terminal, in whatever pieces', () => {
+  const say = (writer: ReplyWriter) => {
+    for (const piece of ['a\x1b', ']0;title\x07', '\x1b[2J', '\x9b1A', 'b\r', '\n\tc']) writer.text(piece)
+  }
+  expect(written(80, false, say)).toBe('a]0;title[2J1Ab\n\tc')
+  expect(written(undefined, false, say)).toBe('a\x1b]0;title\x07\x1b[2J\x9b1Ab\r\n\tc')
+})

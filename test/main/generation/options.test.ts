@@ -29,12 +29,19 @@ describe('resolveOptions()', () => {
     [{ stop: 'x' }, 'option "stop" must be of type array'],
     [{ stop: [1] }, 'option "stop" must be of an array of strings'],
     [{ logit_bias: { a: 1 } }, 'option "logit_bias" must map token ids to numbers'],
+    [{ top_p: Number.POSITIVE_INFINITY }, 'option "top_p" must be of type float32'],
+    [{ seed: Number.NEGATIVE_INFINITY }, 'option "seed" must be of type integer'],
+    [{ logit_bias: { 1: Number.POSITIVE_INFINITY } }, 'option "logit_bias" must map token ids to numbers'],
     [{ mirostat: 3 }, 'option "mirostat" must be 0, 1 or 2, not 3'],
   ])('refuses %j', (options, message) => {
     expect(() => resolveOptions(options)).toThrow(message)
   })
 
+  test('asks for no more threads than the engine can hold', () => {
+    expect([8, 1e308].map((threads) => resolveOptions({ num_thread: threads }).placement.threads)).toEqual([8, 512])
+  })
+
   test('names options that nobody knows and keeps quiet about retired ones', () => {
-    expect(resolveOptions({ wibble: 1, low_vram: true }).unknown).toEqual(['wibble'])
+    expect(resolveOptions({ wibble: 1, toString: 2, low_vram: true }).unknown).toEqual(['wibble', 'toString'])
   })
 })

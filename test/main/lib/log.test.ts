@@ -13,6 +13,12 @@ describe('Log', () => {
     expect(lines[0]).toMatch(/^\S+Z INFO {2}request client="evil\\n2026-01-01 ERROR forged" status=200$/)
   })
 
+  test('writes a message on one line too', () => {
+    const lines: string[] = []
+    new Log('info', (line) => lines.push(line)).error('GET /a\n2026-01-01 ERROR forged\u001b[2J failed')
+    expect(lines[0]).toMatch(/ERROR GET \/a\\n2026-01-01 ERROR forged\\u001b\[2J failed$/)
+  })
+
   test('leaves out what is below its level', () => {
     const lines: string[] = []
     const log = new Log('warn', (line) => lines.push(line))

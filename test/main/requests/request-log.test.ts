@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -65,9 +65,33 @@ describe('RequestLog', () => {
     log.add(record('mine', new Date()))
     expect(log.recent(10).map(({ id }) => id)).toEqual([expect.stringMatching(/^mine#[\w-]{36}$/), 'mine'])
   })
+
+  test('keeps its records while another program holds the file, and writes them later', () => {
+    const file = path.join(folder, 'paddock.db')
+    using database = openDatabase(file)
+    database.connection.exec('PRAGMA busy_timeout = 0')
+    using log = new RequestLog(database)
+    const other = new DatabaseSync(file)
+    other.exec('BEGIN IMMEDIATE')
+    log.add(record('a', new Date(Date.now() - 1000)))
+    expect(log.recent(5)).toEqual([])
+    other.exec('COMMIT')
+    other.close()
+    log.add(record('b', new Date()))
+    expect(log.recent(5).map(({ id }) => id)).toEqual(['b', 'a'])
+  })
 })
 
 describe('openDatabase()', () => {
+  test('makes files that only their owner reads', () => {
+    const file = path.join(folder, 'paddock.db')
+    using database = openDatabase(file)
+    using log = new RequestLog(database)
+    log.add(record('a', new Date()))
+    log.flush()
+    expect([file, `${file}-wal`].map((name) => statSync(name).mode & 0o077)).toEqual([0, 0])
+  })
+
   test('opens a file of a newer program read-only and leaves it as it is', () => {
     const file = path.join(folder, 'paddock.db')
     const newer = new DatabaseSync(file)

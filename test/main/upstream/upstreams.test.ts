@@ -103,6 +103,16 @@ describe('lists', () => {
     expect(await engines.upstreams.models()).toEqual([])
   })
 
+  test.each(['ollama', 'openai'] as const)('leave out what a Paddock that speaks as %s has from elsewhere itself', async (protocol) => {
+    const upstream = { name: 'back', state: 'up' }
+    const cloud = { remote_model: 'b', remote_host: 'https://ollama.com' }
+    const entries = [{ id: 'own' }, { id: 'back/own', upstream }, { id: 'cloud', ...cloud }].map(({ id, ...more }) => ({ id, name: id, ...more }))
+    await using engine = await rawEngine((_, response) => sendJson(response, { data: entries, models: entries }))
+    using engines = registry()
+    await engines.add({ url: engine.url, protocol })
+    expect((await engines.upstreams.models()).map(({ name }) => name)).toEqual(['e/own', 'e/cloud'])
+  })
+
   test('do not wait for an engine that does not answer', async () => {
     let silent = false
     await using slow = await rawEngine((_, response) => (silent ? undefined : sendJson(response, list('old'))))

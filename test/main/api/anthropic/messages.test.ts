@@ -164,6 +164,8 @@ describe('what a request says', () => {
       { name: 'a' },
     ])
     expect(await refused({ tools: [{ name: 'a' }], tool_choice: { type: 'tool', name: 'b' } })).toBe('tool_choice: no tool is named "b"')
+    expect(await refused({ tool_choice: { type: 'any' } })).toBe('tool_choice asks for a call, but no tool is declared that can be called here')
+    expect(await refused({ tool_choice: { type: 'required' } })).toBe('tool_choice.type must be "auto", "any", "tool" or "none", not "required"')
   })
 
   test('output_config.format shapes the answer', async () => {

@@ -198,6 +198,15 @@ test.each([
 })
 
 test.each([
+  ['json', 'response_format must be an object, not a string'],
+  [{ type: 'json_schema' }, 'response_format.json_schema.schema must be an object'],
+  [{ type: 'json_schema', json_schema: { name: 'a', schema: 'b' } }, 'response_format.json_schema.schema must be an object'],
+])('response_format %j is refused in words', async (response_format, message) => {
+  const answer = await post(api(), '/v1/chat/completions', { model: 'x', messages: [{ role: 'user', content: 'a' }], response_format })
+  expect([answer.status, await answer.json()]).toMatchObject([400, { error: { message, type: 'invalid_request_error' } }])
+})
+
+test.each([
   ['none', 'none'],
   ['required', 'required'],
   ['auto', 'auto'],
@@ -210,6 +219,10 @@ test.each([
 test('tool_choice that names no tool is refused; allowed_tools leaves those that it names', async () => {
   const tools = ['f', 'g'].map((name) => ({ type: 'function', function: { name } }))
   expect(await asked({ tools, tool_choice: { type: 'function', function: { name: 'x' } } })).toEqual([400, 'tool_choice: no tool is named "x"'])
+  expect(await asked({ tools, tool_choice: { type: 'allowed_tools', allowed_tools: { tools: [{ type: 'function', function: { name: 'x' } }] } } })).toEqual([
+    400,
+    'tool_choice: no tool is named "x"',
+  ])
   const allowed = { mode: 'required', tools: [{ type: 'function', function: { name: 'g' } }] }
   expect(await asked({ tools, tool_choice: { type: 'allowed_tools', allowed_tools: allowed } })).toMatchObject({ tools: [tools[1]], toolChoice: 'required' })
 })

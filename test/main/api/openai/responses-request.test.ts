@@ -40,8 +40,21 @@ describe('options', () => {
   })
 
   test('max_output_tokens, temperature and the native names reach the model', async () => {
-    const body = { max_output_tokens: 5, temperature: 0, top_p: 0.5, num_ctx: 512, options: { seed: 7, temperature: 2 }, keep_alive: '1m' }
-    expect(await asked(body)).toMatchObject({ options: { num_predict: 5, temperature: 0, top_p: 0.5, num_ctx: 512, seed: 7 }, keepAliveMs: 60_000 })
+    const body = {
+      max_output_tokens: 5,
+      temperature: 0,
+      top_p: 0.5,
+      num_ctx: 512,
+      top_k: 3,
+      min_p: 0.1,
+      repeat_penalty: 1.1,
+      options: { seed: 7, temperature: 2 },
+      keep_alive: '1m',
+    }
+    expect(await asked(body)).toMatchObject({
+      options: { num_predict: 5, temperature: 0, top_p: 0.5, num_ctx: 512, top_k: 3, min_p: 0.1, repeat_penalty: 1.1, seed: 7 },
+      keepAliveMs: 60_000,
+    })
   })
 
   test('log-probabilities come where they are included', async () => {
@@ -152,6 +165,8 @@ test.each([
   [{ top_logprobs: 21 }, 'top_logprobs: must be between 0 and 20'],
   [{ tools: 5 }, 'tools must be an array, not a number'],
   [{ tools: [{ type: 'namespace', name: 'ns', tools: 5 }] }, 'the tools of a namespace must be a list of tools'],
+  [{ tool_choice: 'any' }, 'tool_choice must be "none", "auto", "required" or a tool, not "any"'],
+  [{ tool_choice: 'required' }, 'tool_choice asks for a call, but no tool is declared that can be called here'],
   [{ tool_choice: { type: 'function', name: 'f' } }, 'tool_choice: no tool is named "f"'],
   [{ text: { format: { type: 'json_schema', name: 'a' } } }, 'text.format.schema must be an object'],
   [{ reasoning: { effort: 'banana' } }, 'invalid reasoning value: "banana" (must be "minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none")'],
