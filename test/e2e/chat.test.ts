@@ -134,7 +134,7 @@ describe.runIf(carrier !== null)('the window', () => {
     expect(await note.innerText()).toMatch(/^\d older messages? did not fit into 256 tokens of context and (was|were) left out\.$/)
   })
 
-  test('a model of an engine elsewhere says where it runs and what goes there; once that is down, why it does not', async () => {
+  test('a model of an engine elsewhere says where it runs and what goes there; once that is down, why it does not', { timeout: 120_000 }, async () => {
     const { page, url } = open
     const other = await startTestServer()
     await fetch(`${url}/api/upstreams`, { method: 'POST', body: JSON.stringify({ name: 'attic', url: other.url }) })
@@ -144,11 +144,15 @@ describe.runIf(carrier !== null)('the window', () => {
     const card = page.getByRole('article', { name: 'attic/smollm2:135m' })
     expect(await card.innerText()).toContain('Runs in attic, not on this computer')
     await other[Symbol.asyncDispose]()
+    // What an engine was seen to have counts for fifteen seconds.
     await expect
-      .poll(async () => {
-        await page.evaluate(() => window.dispatchEvent(new Event('focus')))
-        return await card.getByRole('button').count()
-      })
+      .poll(
+        async () => {
+          await page.evaluate(() => window.dispatchEvent(new Event('focus')))
+          return await card.getByRole('button').count()
+        },
+        { timeout: 60_000 },
+      )
       .toBe(0)
     await fetch(`${url}/api/upstreams/attic`, { method: 'DELETE' })
   })
