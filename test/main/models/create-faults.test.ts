@@ -6,9 +6,10 @@ import { type CreateParts, createModel } from '../../../main/models/create.ts'
 import type { Spawn } from '../../../main/runtime/process.ts'
 import { quantizationTypes, quantize } from '../../../main/runtime/quantizer.ts'
 import { makeModel, shapes } from '../../helpers/make-gguf.ts'
+import { cpuBuild } from '../../helpers/runner-requests.ts'
 import { splitGguf } from '../../helpers/split-gguf.ts'
 import { type TemporaryFolder, temporaryFolder } from '../../helpers/temporary-folder.ts'
-import { cpuBuild, quantizeEntry, spawn } from '../runtime/cria.ts'
+import { quantizeEntry, spawn } from '../runtime/cria.ts'
 import { createParts, forever, name, openLibrary, type TestLibrary } from './setup.ts'
 
 let folder: TemporaryFolder
