@@ -43,11 +43,16 @@ export class Log {
 
 /** A message may name a file, and files may be called anything. */
 function oneLine(message: string): string {
-  return message.replaceAll(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return message.replaceAll(/\p{Cc}/gu, (control) => escaped(control).slice(1, -1))
 }
 
 /** Control characters and line breaks from outside cannot forge a second record. */
 function quoted(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return /^[\w./:@+%-]+$/.test(text) ? text : JSON.stringify(text)
+  return /^[\w./:@+%-]+$/.test(text) ? text : escaped(text)
+}
+
+/** JSON leaves DEL and the controls behind it as they are; some terminals obey them. */
+function escaped(text: string): string {
+  return JSON.stringify(text).replaceAll(/[\x7f-\x9f]/g, (control) => `\\u00${control.charCodeAt(0).toString(16)}`)
 }

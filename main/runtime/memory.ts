@@ -85,7 +85,7 @@ export function computeBytes(shape: ModelShape, size: ContextSize): number {
 
 /** What the process itself holds beside the model: Node, the libraries, the vocabulary's tables. Measured on Linux with vocabularies of 2,048 to 49,152 tokens. */
 export function processBytes(shape: ModelShape): number {
-  return 96 * mebibyte + shape.vocabularySize * 256
+  return 64 * mebibyte + shape.vocabularySize * 256
 }
 
 /** Bytes by part, before they are laid on devices. */

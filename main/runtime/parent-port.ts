@@ -1,8 +1,5 @@
 import { flushCompileCache } from 'node:module'
 
-/** When what a child has compiled is kept for the next one: not while somebody waits for its first answer. */
-const flushDelayMs = 2000
-
 interface UtilityPort {
   on(event: 'message', listener: (event: { data: unknown }) => void): void
   postMessage(message: unknown): void
@@ -18,8 +15,8 @@ export function connectParent<In, Out>(receive: (message: In) => void): (message
   process.on('message', (message) => receive(message as In))
   // Not by `process.exit`: it waits for native threads, and those wait for this one where they call back.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-  // Most children end by SIGKILL, which writes nothing.
-  process.once('message', () => setTimeout(flushCompileCache, flushDelayMs).unref())
+  // What was compiled is kept for the next child now: most end by SIGKILL, which writes nothing. Nothing to do but the first time.
+  setImmediate(flushCompileCache)
   // What cannot be sent any more is no error of its own; the end of the channel follows.
   return (message) => process.send?.(message, undefined, undefined, () => {})
 }

@@ -55,6 +55,13 @@ const streams: Streaming[] = [
     frame: native,
   },
   {
+    path: '/api/import',
+    body: { path: '/a.gguf', stream: true },
+    services: (events) => ({ importFile: (_, signal) => events(signal) }),
+    first: [{ type: 'progress', progress: progress[0] }],
+    frame: native,
+  },
+  {
     path: '/api/doctor',
     body: { model },
     services: (events) => ({ doctor: (_, signal) => events(signal) }),

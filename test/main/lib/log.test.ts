@@ -15,8 +15,8 @@ describe('Log', () => {
 
   test('writes a message on one line too', () => {
     const lines: string[] = []
-    new Log('info', (line) => lines.push(line)).error('GET /a\n2026-01-01 ERROR forged\u001b[2J failed')
-    expect(lines[0]).toMatch(/ERROR GET \/a\\n2026-01-01 ERROR forged\\u001b\[2J failed$/)
+    new Log('info', (line) => lines.push(line)).error('GET /a\n2026-01-01 ERROR forged\u001b[2J\u009b2J failed')
+    expect(lines[0]).toMatch(/ERROR GET \/a\\n2026-01-01 ERROR forged\\u001b\[2J\\u009b2J failed$/)
   })
 
   test('leaves out what is below its level', () => {
