@@ -1,4 +1,7 @@
-import type { ChildExit } from './process.ts'
+export interface ChildExit {
+  code: number | null
+  signal: string | null
+}
 
 const stderrTailChars = 64 * 1024
 

@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process'
-import { LastWords } from './last-words.ts'
+import { type ChildExit, LastWords } from './last-words.ts'
 
 /** Files of the child processes, as the entry that starts the program knows them: `.ts` sources, or bundled `.js`. */
 export interface RuntimeEntries {
@@ -7,11 +7,6 @@ export interface RuntimeEntries {
   probe: string
   template: string
   quantize: string
-}
-
-export interface ChildExit {
-  code: number | null
-  signal: string | null
 }
 
 /** A child process that speaks messages, whatever carries it: plain Node or Electron. */

@@ -1,7 +1,8 @@
 import { AppError, fromPlainError } from '../errors.ts'
 import { Channel } from '../lib/streams.ts'
+import type { ChildExit } from './last-words.ts'
 import type { ContextOptions, LoadOptions } from './options.ts'
-import type { ChildExit, ChildHandle, Spawn } from './process.ts'
+import type { ChildHandle, Spawn } from './process.ts'
 import type { ContextInfo, EmbedRequest, EmbedResult, FromRunner, GenerateRequest, LoadedInfo, RunnerEvent, ToRunner } from './protocol.ts'
 
 /** A call without its id. */

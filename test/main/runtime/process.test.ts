@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { type ChildExit, childEnvironment, forkSpawner } from '../../../main/runtime/process.ts'
+import type { ChildExit } from '../../../main/runtime/last-words.ts'
+import { childEnvironment, forkSpawner } from '../../../main/runtime/process.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'process-'))
 afterAll(() => rmSync(folder, { recursive: true }))
